@@ -20,12 +20,14 @@ if(BITSQ_FUZZ)
   target_compile_options(bitsq_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
-# bitsq_box(NAME SOURCES a.c b.c LINKS base core PkgConfig::X): the headers of a box are seen by those that
-# link it and by nobody else, so a layer cannot reach past the doors that its LINKS name.
+# bitsq_box(NAME SOURCES a.c b.c LINKS base core PkgConfig::X): a box includes headers as "BOX/header.h", and only
+# those of the boxes that it links: each box has an include folder of its own in the build tree, with one link in it.
 function(bitsq_box name)
   cmake_parse_arguments(BOX "" "" "SOURCES;LINKS" ${ARGN})
+  set(door ${CMAKE_BINARY_DIR}/include/${name})
+  file(MAKE_DIRECTORY ${door})
+  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${door}/${name} SYMBOLIC)
   add_library(${name} STATIC ${BOX_SOURCES})
-  target_include_directories(${name} INTERFACE ${CMAKE_CURRENT_SOURCE_DIR}/..)
-  target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/..)
+  target_include_directories(${name} PUBLIC ${door})
   target_link_libraries(${name} PUBLIC ${BOX_LINKS} PRIVATE bitsq_flags)
 endfunction()
