@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A change of the queue as a value. The writer applies it inside its write transaction, so that it always sees the
+ * newest record, and the result goes back to the loop once it is durable.
+ */
+#pragma once
+
+#include "core/job.h"
+
+#include "base/mailbox.h"
+#include "base/moment.h"
+
+#include <stddef.h>
+
+enum job_verb {
+    VERB_PAUSE,
+    VERB_RESUME,
+    VERB_CANCEL,
+    VERB_RETRY,
+    VERB_REMOVE,
+};
+
+enum command_type {
+    COMMAND_ADD,        /* jobs[]: all or none */
+    COMMAND_VERB,       /* verb on items[] */
+    COMMAND_CHECKPOINT, /* items[0]: session record, and what goes with it, in the background */
+    COMMAND_RETRY_AT,   /* items[0]: a transient error; the next attempt at a known time */
+    COMMAND_DONE,       /* items[0] */
+    COMMAND_FAIL,       /* items[0] */
+    COMMAND_GONE,       /* items[0]: cancelled for good */
+};
+
+enum if_exists {
+    IF_EXISTS_KEEP,    /* the same key with the same file and URL answers with the job that is there */
+    IF_EXISTS_REPLACE, /* the job that is there is cancelled and loses the key */
+    IF_EXISTS_FAIL,
+};
+
+/* What an attempt learnt: the payload of CHECKPOINT, RETRY_AT, DONE, FAIL and GONE. */
+struct job_update {
+    struct session_record session;
+    struct source_identity identity; /* taken anew where the first one was racy */
+    bool has_identity;
+    bool progress; /* clears the failure and the attempts */
+    bool confirmed;
+    struct failure failure;
+    uint64_t retry_delay_usec;
+    uint64_t next_attempt_usec;
+    uint64_t started_usec;
+    char server[64];
+    char address[64];
+};
+
+struct command_item {
+    uint64_t id;
+    int result;            /* 0, -ENOENT no such job, -EBUSY not allowed in its state, -EKEYREJECTED not the caller's */
+    enum job_state before; /* valid where the job was found */
+    struct job *after;     /* the record as committed; NULL where it was removed or not found */
+};
+
+struct command {
+    struct message message; /* first: a command travels to the writer and back */
+    enum command_type type;
+    struct moment at;
+    uid_t caller;
+    bool any_owner; /* the caller may touch the jobs of others */
+
+    struct job **jobs; /* ADD: owned; ids are assigned by the writer */
+    enum if_exists if_exists;
+    size_t jobs_count; /* ADD */
+    size_t failed_job; /* ADD: index of the job that made the whole fail */
+
+    enum job_verb verb;
+    struct command_item *items; /* owned; ADD answers here too: id, and after = NULL where an old job was kept */
+    size_t items_count;
+
+    struct job_update update;
+
+    /* 0 once durable; -EEXIST key in use by another upload, -EDQUOT the queue is full, -ENOSPC/-EIO not written */
+    int result;
+
+    void (*done)(struct command *command, void *userdata); /* on the loop; the command is freed behind it */
+    void *userdata;
+};
+
+struct command *command_new(enum command_type type, size_t items_count);
+struct command *command_free(struct command *command);
+DEFINE_CLEANUP(struct command *, command_free);
+
+/* What the store must do with a record after job_apply(). */
+enum job_effect {
+    JOB_UNCHANGED,
+    JOB_UPDATED,
+    JOB_REMOVED,
+};
+
+/*
+ * Applies a command other than ADD to one record. Pure. Returns 0 and what became of it, or -EBUSY where the verb is
+ * not allowed in this state (the record is untouched then). A CHECKPOINT or RETRY_AT that comes late, for a job that
+ * has been paused, cancelled or finished meanwhile, never moves its state back.
+ */
+int job_apply(struct job *job, const struct command *command, enum job_effect *ret_effect);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One HTTP exchange as values: what a session wants to be sent, and what came of it. The session fills a request,
+ * net/transfer carries it out and fills an outcome; neither knows the other.
+ */
+#pragma once
+
+#include "core/limits.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum exchange_kind {
+    EXCHANGE_NONE = 0,
+    EXCHANGE_PING,
+    EXCHANGE_CREATE,
+    EXCHANGE_FRAGMENT,
+    EXCHANGE_CLOSE,
+    EXCHANGE_CANCEL,
+};
+
+#define EXCHANGE_HEADERS_MAX 2048
+
+struct exchange_request {
+    enum exchange_kind kind;
+    char method[24];                    /* "BITS_POST" */
+    char headers[EXCHANGE_HEADERS_MAX]; /* "Name: value" lines, each with its NUL, an empty one last */
+    uint64_t body_offset;               /* of the body's first byte in the source file */
+    uint64_t body_bytes;                /* sent as Content-Length, 0 included; never chunked */
+    uint64_t connect_timeout_usec;      /* resolving, connecting and TLS together */
+    uint64_t send_timeout_usec;         /* no byte of the request moved for so long */
+    uint64_t response_timeout_usec;     /* from the request's last byte to the complete response */
+    bool fresh_connection;              /* never on a connection that was used before */
+    bool check_source;                  /* compare the source file's identity first; always with a body */
+};
+
+/* How the exchange ended below HTTP. */
+enum transport_result {
+    TRANSPORT_OK = 0,  /* a complete response arrived: see ack */
+    TRANSPORT_RESOLVE, /* the host's name has no address, or no name server answered */
+    TRANSPORT_CONNECT, /* refused, unreachable */
+    TRANSPORT_CONNECT_TIMEOUT,
+    TRANSPORT_TLS,             /* the handshake failed on the way */
+    TRANSPORT_CERTIFICATE,     /* the peer's certificate was not accepted */
+    TRANSPORT_CONNECTION_LOST, /* reset or closed before the response was complete */
+    TRANSPORT_SEND_TIMEOUT,
+    TRANSPORT_RESPONSE_TIMEOUT,
+    TRANSPORT_MALFORMED, /* no HTTP/1.x response, or one over a bound of limits.h */
+    TRANSPORT_SOURCE,    /* the body could not be read: source_error says why */
+    TRANSPORT_LOCAL,     /* no descriptor, no memory */
+};
+
+/* The headers of a response that a BITS client looks at. Plain data: tests copy, compare and replay it. */
+struct ack {
+    int status;  /* of the last status line; 0 = none yet */
+    bool is_ack; /* BITS-Packet-Type: Ack, in any case */
+    bool has_session_id;
+    char session_id[SESSION_ID_MAX + 1]; /* raw, byte for byte */
+    bool session_id_too_long;
+    bool has_protocol;
+    bool protocol_matches; /* the GUID that was offered, braces optional, in any case */
+    bool has_next;
+    uint64_t next_offset; /* BITS-Received-Content-Range: the next byte that the server wants */
+    bool has_bad_next;    /* the header was there but is no number */
+    bool has_error;
+    uint32_t error_code; /* BITS-Error-Code, else BITS-Error; 0 where only unparsable ones came */
+    bool has_context;
+    uint32_t error_context; /* BITS-Error-Context */
+    bool has_host_id;
+    char host_id[304];
+    bool has_host_fallback;
+    uint64_t host_fallback_usec;
+    bool has_reply_url;
+    char reply_url[JOB_URL_MAX + 1];
+    bool has_retry_after;
+    uint64_t retry_after_usec;          /* as a delay, or */
+    uint64_t retry_after_realtime_usec; /* as a date; exactly one of the two is not 0, unless the delay is 0 */
+    bool has_location;
+    char location[512];    /* for the log only: redirects are never followed */
+    bool has_authenticate; /* WWW-Authenticate or Proxy-Authenticate came */
+    bool has_server;
+    char server[64]; /* Server:, for the receipt */
+    unsigned header_count;
+    size_t header_bytes;
+    bool too_large; /* over HEADER_COUNT_MAX or HEADER_BYTES_MAX */
+};
+
+struct exchange_outcome {
+    enum transport_result transport;
+    struct ack ack;
+    int source_error;         /* negative errno, with TRANSPORT_SOURCE */
+    uint64_t body_sent_bytes; /* handed to the kernel; a hint, the server's offset is the truth */
+    uint64_t elapsed_usec;    /* from the request's first byte to the end */
+    unsigned heads_sent;      /* times that this request's head went out; 0 = the server cannot have seen it */
+    uint64_t connection;      /* number of the TCP connection within this process, 0 = none */
+    char address[64];         /* of the peer, "127.0.0.1:8080" or "[::1]:8080" */
+    char text[160];           /* the transport's own words, without URL or credentials */
+};

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/job.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct job *job_new(void)
+{
+    return calloc(1, sizeof(struct job));
+}
+
+struct job *job_free(struct job *job)
+{
+    if (!job)
+        return NULL;
+    free(job->key);
+    free(job->name);
+    free(job->group);
+    free(job->url);
+    free(job->host);
+    free(job->source);
+    free(job);
+    return NULL;
+}
+
+static int copy_string(const char *from, char **to)
+{
+    if (!from)
+        return 0;
+    *to = strdup(from);
+    return *to ? 0 : -ENOMEM;
+}
+
+int job_copy(const struct job *job, struct job **ret)
+{
+    _cleanup_(job_free_p) struct job *copy = job_new();
+
+    if (!copy)
+        return -ENOMEM;
+    *copy = *job;
+    copy->key = copy->name = copy->group = copy->url = copy->host = copy->source = NULL;
+    if (copy_string(job->key, &copy->key) < 0 || copy_string(job->name, &copy->name) < 0 ||
+        copy_string(job->group, &copy->group) < 0 || copy_string(job->url, &copy->url) < 0 ||
+        copy_string(job->host, &copy->host) < 0 || copy_string(job->source, &copy->source) < 0)
+        return -ENOMEM;
+    *ret = TAKE_PTR(copy);
+    return 0;
+}
+
+/* Text that is shown and sent over the bus: UTF-8, at most MAX bytes, and not empty. */
+static bool is_text(const char *text, size_t max)
+{
+    size_t length = text ? strnlen(text, max + 1) : 0;
+
+    return length > 0 && length <= max && text_is_utf8(text, length);
+}
+
+static const char *find_fault(const struct job *job)
+{
+    if ((unsigned)job->type > JOB_UPLOAD_REPLY)
+        return "the job's type is unknown";
+    if ((unsigned)job->priority > PRIORITY_LOW)
+        return "the priority is unknown";
+    if (job->state < JOB_READY || job->state > JOB_CANCELLED)
+        return "the job's state is unknown";
+    if (job->key && !is_text(job->key, JOB_KEY_MAX))
+        return "the key must be 1 to 255 bytes of UTF-8";
+    if (!is_text(job->name, JOB_NAME_MAX))
+        return "the name must be 1 to 256 bytes of UTF-8";
+    if (!is_text(job->group, JOB_GROUP_MAX))
+        return "the group must be 1 to 64 bytes of UTF-8";
+    if (!is_text(job->url, JOB_URL_MAX))
+        return "the URL must be 1 to 2200 bytes of UTF-8";
+    if (!is_text(job->host, JOB_HOST_MAX))
+        return "the URL has no host";
+    if (!job->source || job->source[0] != '/' || strnlen(job->source, JOB_SOURCE_MAX + 1) > JOB_SOURCE_MAX)
+        return "the source must be an absolute path of at most 4095 bytes";
+    if (job->options.fragment_min_bytes > FRAGMENT_CEILING_BYTES ||
+        job->options.fragment_max_bytes > FRAGMENT_CEILING_BYTES)
+        return "a fragment may have at most 1 GiB";
+    if (job->options.fragment_max_bytes != 0 && job->options.fragment_min_bytes > job->options.fragment_max_bytes)
+        return "the smallest fragment is larger than the largest";
+    if ((unsigned)job->session.phase > SESSION_CANCEL)
+        return "the session's phase is unknown";
+    if (job->attempt_count > JOB_ATTEMPTS_KEPT)
+        return "the log of attempts is too long";
+    return NULL;
+}
+
+int job_validate(const struct job *job, const char **ret_reason)
+{
+    const char *fault = find_fault(job);
+
+    if (!fault)
+        return 0;
+    if (ret_reason)
+        *ret_reason = fault;
+    return -EINVAL;
+}
+
+bool job_state_is_final(enum job_state state)
+{
+    return state == JOB_DONE || state == JOB_FAILED || state == JOB_CANCELLED;
+}
+
+bool job_state_is_runnable(enum job_state state)
+{
+    return state == JOB_READY || state == JOB_RETRYING || state == JOB_CANCELLING;
+}
+
+const char *job_state_name(enum job_state state)
+{
+    switch (state) {
+    case JOB_READY:
+        return "ready";
+    case JOB_PAUSED:
+        return "paused";
+    case JOB_RETRYING:
+        return "retrying";
+    case JOB_CANCELLING:
+        return "cancelling";
+    case JOB_DONE:
+        return "done";
+    case JOB_FAILED:
+        return "failed";
+    case JOB_CANCELLED:
+        return "cancelled";
+    }
+    return "unknown";
+}
+
+static const char *const priority_names[] = {
+    [PRIORITY_FOREGROUND] = "foreground",
+    [PRIORITY_HIGH] = "high",
+    [PRIORITY_NORMAL] = "normal",
+    [PRIORITY_LOW] = "low",
+};
+
+const char *job_priority_name(enum job_priority priority)
+{
+    return (size_t)priority < ELEMENTS(priority_names) ? priority_names[priority] : "unknown";
+}
+
+int job_priority_parse(const char *text, enum job_priority *ret)
+{
+    for (size_t i = 0; i < ELEMENTS(priority_names); i++) {
+        if (strcmp(text, priority_names[i]) == 0) {
+            *ret = (enum job_priority)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Every bound of the daemon, with its unit and its reason. Each is tested at the bound and one past it. */
+#pragma once
+
+#include <stdint.h>
+
+#define KIB ((uint64_t)1024)
+#define MIB (1024 * KIB)
+
+/* What a job may carry. */
+#define JOB_URL_MAX       2200 /* characters; the BITS client API limit ([MC-BUP] servers apply it too) */
+#define JOB_HOST_MAX      303  /* bytes of "host:port"; a DNS name has 253 */
+#define JOB_SOURCE_MAX    4095 /* bytes; PATH_MAX less its terminator */
+#define JOB_NAME_MAX      256  /* characters; the BITS limit for a display name, counted in bytes here */
+#define JOB_KEY_MAX       255  /* bytes; with the owner before it, below LMDB's 511 bytes a key */
+#define JOB_GROUP_MAX     64   /* bytes */
+#define JOB_ATTEMPTS_KEPT 8    /* attempts that a record remembers, so that a record stays bounded */
+
+/* What a server may send. */
+#define SESSION_ID_MAX       255        /* bytes; documented are 100, some servers use more */
+#define HEADER_VALUE_MAX     4096       /* bytes; [MC-BUP] 2.2.1 */
+#define HEADER_COUNT_MAX     128        /* lines of one response */
+#define HEADER_BYTES_MAX     (64 * KIB) /* of one response */
+#define ACK_BODY_MAX         (64 * KIB) /* bytes read and discarded; an Ack has no body, a portal's page may be large */
+#define RETRY_AFTER_MAX_USEC (24 * UINT64_C(3600000000))
+
+/* Fragments. */
+#define FRAGMENT_FLOOR_BYTES   (5 * KIB) /* the smallest that Windows sends; below it overhead is all there is */
+#define FRAGMENT_START_BYTES   (256 * KIB)
+#define FRAGMENT_MAX_BYTES     (24 * MIB)        /* default; IIS accepts 30,000,000 bytes in one request */
+#define FRAGMENT_CEILING_BYTES (1024 * MIB)      /* the largest that may be configured */
+#define FRAGMENT_QUICK_USEC    UINT64_C(5000000) /* an Ack within this lets the fragment grow */
+
+/* Loop guards of the session, each without progress in between. */
+#define SESSION_RESTARTS_BEFORE_WAIT 2 /* fresh sessions at once; the next ones wait */
+#define SESSION_RESTARTS_MAX         10
+#define SESSION_INVALID_MAX          20 /* invalid server responses */
+#define SESSION_STALLED_ACKS_MAX     5  /* Acks in a row that do not exceed the session's highest offset */
+#define SESSION_LOOPS_MAX            3  /* sessions that ended by the guard above */
+#define SESSION_CREATE_CONFLICTS_MAX 3  /* 409 to Create-Session */
+#define CANCEL_RETRY_MAX_USEC        (24 * UINT64_C(3600000000))
+
+/* The store. */
+#define STORE_MAP_BYTES     (64 * 1024 * MIB) /* address space, not disk */
+#define STORE_BATCH_MAX     1000              /* records one transaction may touch: dirty pages are kept in memory */
+#define STORE_RECORD_MAX    (16 * KIB)        /* bytes of one encoded job */
+#define STORE_JOBS_MAX      UINT64_C(2000000)
+#define STORE_RESERVE_BYTES (64 * MIB) /* of the map, kept free so that deletes and final states always fit */
+#define STORE_ID_BLOCK      1000       /* job ids that the marker file reserves at a time */
+#define STORE_PAGE_ROWS_MAX 1000       /* rows of one query page */
+#define STORE_SCAN_ROWS_MAX 10000      /* records one query may look at before it returns a short page */
+
+/* The bus. */
+#define BUS_PEERS_MAX   256  /* connections on the private socket */
+#define BUS_QUEUE_DROP  64   /* queued messages of a peer above which Progress is dropped */
+#define BUS_QUEUE_CLOSE 1024 /* queued messages of a peer above which it is disconnected */
+#define BUS_PENDING_MAX 1024 /* calls of one peer that wait for the disk */
+#define BATCH_JOBS_MAX  1000 /* jobs of one AddJobs call: one transaction */
+
+/* Work in parallel. */
+#define ACTIVE_JOBS_MAX 64          /* the largest MaxActive */
+#define IO_THREADS      4           /* enough to hide one slow file system from the others */
+#define IO_CHUNK_BYTES  (256 * KIB) /* one read; stays in the processor's cache until libcurl copies it */
+#define IO_CHUNKS_AHEAD 4           /* chunks that one transfer may have read ahead */

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The interface that an upload protocol fills: a machine without I/O that is told what happened and says what to do.
+ *
+ *            START, OUTCOME, PERSISTED, SUSPEND, YIELD, CANCEL, SOURCE_*
+ *   runner ─────────────────────────────────────────────────────────▶ session_step()
+ *          ◀───────────────────────────────────────────────────────── SEND, PERSIST, WAIT, DONE, FAIL, GONE, IDLE, NONE
+ *
+ * Session state is plain data: tests copy it, compare it and replay it. Time comes in as an argument. Every input is
+ * legal in every state; a late or duplicate one answers NONE.
+ *
+ * Order of durability. What must be on disk before its consequence is asked for by PERSIST, and the session goes on
+ * with the PERSISTED event: the session id before the first Fragment, "close attempted" before Close-Session. An offset
+ * is only a hint that bounds what is sent again: it comes as `checkpoint` beside the next SEND, and the runner saves it
+ * in the background.
+ */
+#pragma once
+
+#include "core/exchange.h"
+#include "core/failure.h"
+#include "core/limits.h"
+
+#include "base/moment.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum session_phase {
+    SESSION_CREATE = 0, /* no session at the server */
+    SESSION_FRAGMENT,
+    SESSION_COMPLETE, /* all bytes acknowledged: Close-Session is due */
+    SESSION_CANCEL,   /* Cancel-Session is due */
+};
+
+/* What survives a crash: part of the job's record. Offsets are bytes of the source file. */
+struct session_record {
+    enum session_phase phase;
+    char session_id[SESSION_ID_MAX + 1]; /* "" = none */
+    uint64_t offset;                     /* the next byte that the server wants, as it last said */
+    uint64_t high_offset; /* the highest ever acknowledged since the source's identity or the URL last changed */
+    uint64_t session_high_offset;    /* the highest acknowledged in this session */
+    uint64_t fragment_bytes;         /* length in force; 0 = not yet chosen */
+    uint64_t fragment_ceiling_bytes; /* the longest that drew a 413 or the like in this session, 0 = none */
+    uint64_t fragment_acked_bytes;   /* the longest that was acknowledged in this session */
+    uint64_t no_progress_usec;       /* awake and free to run since the last progress */
+    uint64_t cancel_requested_usec;  /* CLOCK_REALTIME; 0 = not */
+    uint64_t resent_bytes;           /* bytes handed to the transport beyond the first time */
+    uint64_t sent_bytes;
+    uint32_t restarts; /* these count since the last progress */
+    uint32_t looping_sessions;
+    uint32_t invalid_responses;
+    uint32_t create_conflicts;
+    uint32_t stalled_acks; /* in this session, in a row */
+    bool
+        lost_session_tried; /* once a job: a 4xx or 500 without a code after a reconnect was taken for a lost session */
+    bool close_attempted;   /* a Close-Session may have reached the server */
+};
+
+/* What does not change while an attempt lasts. The runner fills it from the job and the configuration. */
+struct session_parameters {
+    uint64_t size_bytes;
+    bool wants_reply; /* an upload-reply job */
+    uint64_t fragment_min_bytes;
+    uint64_t fragment_max_bytes;
+    uint64_t fragment_floor_bytes; /* FRAGMENT_FLOOR_BYTES, lower only in tests */
+    uint64_t time_slice_usec;
+    uint64_t connect_timeout_usec;
+    uint64_t send_timeout_usec;
+    uint64_t response_timeout_usec;
+    uint64_t no_progress_timeout_usec;
+    char content_name[261]; /* "" = leave it out */
+};
+
+struct session {
+    struct session_parameters parameters;
+    struct session_record record;
+
+    /* In flight only; zero after a restart. */
+    enum exchange_kind awaiting; /* the exchange that is under way */
+    bool awaiting_commit;        /* a PERSIST that has not been answered yet */
+    bool running;                /* between START and the action that ends the attempt */
+    bool needs_ping;             /* resumed: Ping before anything else */
+    bool yield_wanted;
+    bool after_restart;           /* of the daemon: the first fragment is a small one */
+    uint64_t connection;          /* that this session last used, 0 = unknown */
+    uint64_t fragment_sent_bytes; /* length of the Fragment under way */
+    uint64_t started_usec;        /* CLOCK_MONOTONIC up to which no_progress_usec has been counted */
+    struct failure failure;       /* what ends the job once a best-effort Cancel-Session is through */
+    bool drop_then_fail;
+    bool drop_then_create;
+};
+
+enum session_event {
+    SESSION_EVENT_START,     /* the job may run: begin, or go on where it stopped; waited_usec counts as no progress */
+    SESSION_EVENT_OUTCOME,   /* the exchange ended */
+    SESSION_EVENT_PERSISTED, /* the record of the last PERSIST is durable */
+    SESSION_EVENT_SUSPEND,   /* pause, or a gate closed: stop at once */
+    SESSION_EVENT_YIELD,     /* stop at the fragment's edge */
+    SESSION_EVENT_CANCEL,
+    SESSION_EVENT_SOURCE_CHANGED, /* the check before a request found another file */
+    SESSION_EVENT_SOURCE_FAILED,  /* it could not be opened or read: source_error */
+};
+
+struct session_input {
+    enum session_event event;
+    struct moment now;
+    const struct exchange_outcome *outcome; /* with OUTCOME */
+    uint64_t waited_usec;                   /* with START */
+    int source_error;                       /* negative errno, with SOURCE_FAILED */
+    const char *source_change;              /* "the size changed", with SOURCE_CHANGED */
+};
+
+enum session_action {
+    SESSION_ACTION_NONE,    /* nothing new: what is under way goes on */
+    SESSION_ACTION_SEND,    /* carry out `request` */
+    SESSION_ACTION_PERSIST, /* make the record durable, then send PERSISTED */
+    SESSION_ACTION_WAIT,    /* transient error: try again after a delay, which the back-off rule chooses */
+    SESSION_ACTION_DONE,
+    SESSION_ACTION_FAIL,
+    SESSION_ACTION_GONE, /* cancelled, as far as the server can be told */
+    SESSION_ACTION_IDLE, /* stopped by SUSPEND or YIELD */
+};
+
+struct session_output {
+    enum session_action action;
+    bool abort_exchange;       /* first stop the exchange that is under way: its outcome is of no interest any more */
+    bool checkpoint;           /* the record changed: save it in the background */
+    bool progress;             /* an Ack exceeded the job's highest offset */
+    bool confirmed;            /* with DONE: the server itself said 200 or 201 to Close-Session */
+    bool at_once;              /* with WAIT: the first error after progress of a kind where haste is right */
+    uint64_t retry_after_usec; /* with WAIT: the server's wish, 0 = none */
+    struct exchange_request request;
+    struct failure failure; /* with WAIT and FAIL; with DONE, a warning where confirmed is false */
+};
+
+void session_init(struct session *session, const struct session_parameters *parameters,
+                  const struct session_record *record);
+
+/* Never fails: what cannot be handled ends the job with a stated reason. *out is overwritten. */
+void session_step(struct session *session, const struct session_input *in, struct session_output *out);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The seam between the runner and whatever carries an exchange out. net/ fills it with libcurl; tests plug in a
+ * transport that replays scripts.
+ */
+#pragma once
+
+#include "core/exchange.h"
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct transfer;            /* one exchange under way */
+struct transfer_connection; /* what keeps one session on one TCP connection */
+
+/* Where the bytes of a body come from. The transport never touches the file itself. */
+struct transfer_body {
+    /*
+     * Copies up to SIZE bytes at body-relative OFFSET into BUFFER, never blocking. Returns the number of bytes, 0 where
+     * none are there yet (the transport pauses until resume()), or a negative errno, which ends the exchange with
+     * TRANSPORT_SOURCE. Offsets only grow, but for a restart at 0 in an authentication leg.
+     */
+    ssize_t (*read)(void *userdata, uint64_t offset, void *buffer, size_t size);
+    void *userdata;
+};
+
+struct transfer_job {
+    const char *url;
+    const struct exchange_request *request; /* copied where it must outlive start() */
+    struct transfer_body body;              /* read == NULL for a request without one */
+    struct transfer_connection *connection;
+    /* Called exactly once, from the event loop and never from within start() or cancel(); the transfer is gone then. */
+    void (*done)(void *userdata, const struct exchange_outcome *outcome);
+    /* May be NULL. Bytes of the body that were handed to the kernel so far. */
+    void (*progress)(void *userdata, uint64_t body_sent_bytes);
+    void *userdata;
+};
+
+struct transfer_ops {
+    /* A connection of its own for one session; handed on to the next session for that host, never shared. */
+    int (*connection_new)(void *transport, struct transfer_connection **ret);
+    void (*connection_free)(void *transport, struct transfer_connection *connection);
+
+    int (*start)(void *transport, const struct transfer_job *job, struct transfer **ret);
+    /* done() is not called any more. */
+    void (*cancel)(void *transport, struct transfer *transfer);
+    /* The body has bytes again. */
+    void (*resume)(void *transport, struct transfer *transfer);
+    /* Bytes a second for the body, 0 = no limit; counts at once. */
+    void (*set_rate)(void *transport, struct transfer *transfer, uint64_t bytes_per_second);
+};

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The durable queue behind a domain API. LMDB underneath; nobody above this header knows.
+ *
+ *   loop ──store_submit(command)──▶ [ writer's queue ] ──▶ writer thread: one transaction for all that waits
+ *   loop ◀─completion mailbox────── [ command, applied, durable ] ◀── commit
+ *
+ * While one commit is being synced the next batch gathers: group commit needs no timer. Reads are short transactions
+ * of the caller's thread (the loop) and see what has been committed.
+ */
+#pragma once
+
+#include "core/command.h"
+#include "core/job.h"
+
+#include "base/mailbox.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+
+struct store_options {
+    int directory_fd;      /* the state folder, locked by the caller; borrowed */
+    const char *directory; /* its path, for messages and LMDB */
+    uint64_t jobs_max;     /* MaxJobs */
+    uint64_t jobs_max_per_user;
+    struct mailbox *mailbox; /* where applied commands come back, as struct message */
+    struct moment now;
+};
+
+/* What store_open() found and did; for the log and for Degraded. Fixed text, no ownership. */
+struct store_report {
+    bool created;         /* a new queue */
+    char set_aside[256];  /* name of the folder that a damaged or emptied queue was moved to; "" = none */
+    char reason[256];     /* why it was */
+    uint64_t quarantined; /* records that could not be decoded, in all */
+    uint64_t jobs;
+};
+
+/*
+ * Opens or creates the queue and starts the writer. -EUCLEAN cannot happen for a damaged file: that is set aside and
+ * reported. -EPROTO: written by a newer version, left untouched. *ret_report is filled also on failure.
+ */
+int store_open(const struct store_options *options, struct store **ret, struct store_report *ret_report);
+
+/* Waits for what was submitted, stops the writer, closes. Completions not yet taken stay in the mailbox. */
+struct store *store_close(struct store *store);
+DEFINE_CLEANUP(struct store *, store_close);
+
+/*
+ * Hands COMMAND to the writer, which owns it until it comes back through the mailbox with `result` and `items` filled;
+ * order is kept. A command that failed as a whole changed nothing. Never blocks, never fails.
+ */
+void store_submit(struct store *store, struct command *command);
+
+/* Commands submitted that have not come back. */
+size_t store_pending(const struct store *store);
+
+/* 0 and a copy; -ENOENT. */
+int store_get(struct store *store, uint64_t id, struct job **ret);
+int store_find_key(struct store *store, uid_t owner, const char *key, uint64_t *ret_id);
+
+struct store_range {
+    uint64_t first, last; /* inclusive */
+};
+
+struct store_filter {
+    bool any_owner;
+    uid_t owner;
+    const char *group;   /* NULL = any */
+    const char *key;     /* NULL = any */
+    uint32_t states;     /* bit 1 << enum job_state; 0 = any */
+    const uint64_t *ids; /* sorted or not; ids_count == 0 && ranges_count == 0 = any */
+    size_t ids_count;
+    const struct store_range *ranges;
+    size_t ranges_count;
+};
+
+/*
+ * Calls EACH for the jobs that match, in the order of their ids, starting behind AFTER. EACH owns nothing; it returns 0
+ * to go on, a positive value to stop, a negative errno to fail. At most LIMIT rows are reported and at most
+ * STORE_SCAN_ROWS_MAX looked at; *ret_next is the cursor for the next call, 0 at the end. Returns the number of rows or
+ * a negative errno.
+ */
+int store_query(struct store *store, const struct store_filter *filter, uint64_t after, size_t limit,
+                int (*each)(const struct job *job, void *userdata), void *userdata, uint64_t *ret_next);
+
+/* Jobs by stored state of OWNER, or of everybody: kept by the writer, so that counting costs nothing. */
+int store_count(struct store *store, bool any_owner, uid_t owner, uint64_t ret_counts[static JOB_STATES]);
+
+/*
+ * A lane: the jobs that are alike to the scheduler. Runnable jobs (ready, retrying, cancelling) stand in the index that
+ * the scheduler reads by (lane, due time, id); the due time is the next attempt's of a retrying job, else when it was
+ * queued.
+ */
+struct store_lane {
+    uint64_t lane;
+    uid_t owner;
+    enum job_priority priority;
+    char group[JOB_GROUP_MAX + 1];
+    char host[JOB_HOST_MAX + 1];
+};
+
+struct store_candidate {
+    uint64_t id;
+    uint64_t due_usec; /* CLOCK_REALTIME */
+};
+
+/*
+ * Calls EACH once a lane that has runnable jobs, with up to HEADS_MAX of its first candidates in the order of their due
+ * time, whether due or not. Cost: the number of lanes, not of jobs. EACH returns 0 or a negative errno, which ends the
+ * walk.
+ */
+int store_lanes(struct store *store, size_t heads_max,
+                int (*each)(const struct store_lane *lane, const struct store_candidate *heads, size_t heads_count,
+                            void *userdata),
+                void *userdata);
