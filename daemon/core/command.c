@@ -99,9 +99,8 @@ static int apply_retry(struct job *job)
     bool changed = job->failure.code == HR_LOCAL_FILE_CHANGED;
     if (changed || job->state == JOB_CANCELLED || job->failure.code == HR_TOO_LARGE)
         forget_session(job);
-    /* What the path names now is what shall be uploaded: its identity is taken before the first byte. */
     if (changed)
-        job->identity.racy = true;
+        job->identity_wanted = true;
     forgive(job);
     job->state = JOB_READY;
     return 0;
@@ -144,8 +143,10 @@ static void take_update(struct job *job, const struct job_update *update)
 
     job->session = update->session;
     job->session.cancel_requested_usec = cancel_requested;
-    if (update->has_identity)
+    if (update->has_identity) {
         job->identity = update->identity;
+        job->identity_wanted = false;
+    }
     if (job->started_usec == 0)
         job->started_usec = update->started_usec;
     if (update->server[0] != '\0')
@@ -184,7 +185,8 @@ static void apply_retry_at(struct job *job, const struct command *command)
 {
     log_attempt(job, command);
     job->retry_delay_usec = command->update.retry_delay_usec;
-    if (job->state == JOB_PAUSED)
+    /* A pause or a cancellation that came meanwhile is not put off by the error of the attempt that it ended. */
+    if (job->state == JOB_PAUSED || (job->state == JOB_CANCELLING && command->update.session.phase != SESSION_CANCEL))
         return;
     job->next_attempt_usec = command->update.next_attempt_usec;
     if (job->state == JOB_READY)

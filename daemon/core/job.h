@@ -77,6 +77,7 @@ struct job {
     char *host;                 /* "host:port" in lower case, without user or path; part of the lane */
     char *source;               /* absolute path: bytes, not always UTF-8 */
     struct source_identity identity;
+    bool identity_wanted; /* after `retry` of a changed source: what the path names now is what shall be uploaded */
     struct job_options options;
     struct session_record session;
     struct failure failure; /* the last one; kept while retrying and in failed, cleared by progress and retry */

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What an administrator may choose, as plain data: config.c reads it, the other layers are handed it. */
+#pragma once
+
+#include "core/limits.h"
+
+#include "base/moment.h"
+
+#include <stdint.h>
+
+struct settings {
+    uint64_t max_active;
+    uint64_t max_active_per_host;
+    uint64_t retry_delay_usec;
+    uint64_t retry_delay_max_usec;
+    uint64_t no_progress_timeout_usec;
+    uint64_t fragment_min_bytes;
+    uint64_t fragment_max_bytes;
+    uint64_t fragment_floor_bytes; /* FRAGMENT_FLOOR_BYTES, but in tests */
+    uint64_t time_slice_usec;
+    uint64_t response_timeout_usec;
+    uint64_t max_jobs;
+    uint64_t max_jobs_per_user;
+};
+
+#define SETTINGS_DEFAULT                               \
+    ((struct settings){                                \
+        .max_active = 4,                               \
+        .max_active_per_host = 2,                      \
+        .retry_delay_usec = 5 * USEC_PER_SEC,          \
+        .retry_delay_max_usec = 10 * USEC_PER_MIN,     \
+        .no_progress_timeout_usec = 14 * USEC_PER_DAY, \
+        .fragment_min_bytes = FRAGMENT_FLOOR_BYTES,    \
+        .fragment_max_bytes = FRAGMENT_MAX_BYTES,      \
+        .fragment_floor_bytes = FRAGMENT_FLOOR_BYTES,  \
+        .time_slice_usec = 30 * USEC_PER_SEC,          \
+        .response_timeout_usec = 5 * USEC_PER_MIN,     \
+        .max_jobs = STORE_JOBS_MAX,                    \
+        .max_jobs_per_user = STORE_JOBS_MAX,           \
+    })
