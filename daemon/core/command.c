@@ -143,6 +143,7 @@ static void take_update(struct job *job, const struct job_update *update)
 
     job->session = update->session;
     job->session.cancel_requested_usec = cancel_requested;
+    job->run = update->run;
     if (update->has_identity) {
         job->identity = update->identity;
         job->identity_wanted = false;

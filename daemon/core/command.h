@@ -47,6 +47,7 @@ struct job_update {
     uint64_t retry_delay_usec;
     uint64_t next_attempt_usec;
     uint64_t started_usec;
+    uint64_t run;
     char server[64];
     char address[64];
 };

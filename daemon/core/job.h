@@ -91,9 +91,10 @@ struct job {
     uint64_t started_usec;      /* first request; 0 = never */
     uint64_t finished_usec;     /* final state reached; 0 = not */
     uint64_t revision;          /* counts the changes of this record */
-    char server[64];            /* what the server called itself */
-    char address[64];           /* of the last connection */
-    uint32_t attempt_count;     /* used entries of attempt_log, oldest first */
+    uint64_t run;           /* random number of the daemon run that last worked on it: another one = restarted since */
+    char server[64];        /* what the server called itself */
+    char address[64];       /* of the last connection */
+    uint32_t attempt_count; /* used entries of attempt_log, oldest first */
     struct job_attempt attempt_log[JOB_ATTEMPTS_KEPT];
 };
 
