@@ -62,6 +62,21 @@ void mailbox_post(struct mailbox *mailbox, struct message *message)
     (void)pthread_mutex_unlock(&mailbox->lock);
 }
 
+void mailbox_withdraw(struct mailbox *mailbox, struct message *message)
+{
+    struct message *waiting;
+
+    (void)pthread_mutex_lock(&mailbox->lock);
+    TAILQ_FOREACH(waiting, &mailbox->waiting, entry)
+    {
+        if (waiting == message) {
+            TAILQ_REMOVE(&mailbox->waiting, message, entry);
+            break;
+        }
+    }
+    (void)pthread_mutex_unlock(&mailbox->lock);
+}
+
 void mailbox_take_all(struct mailbox *mailbox, struct message_list *list)
 {
     uint64_t count;

@@ -27,5 +27,8 @@ int mailbox_fd(const struct mailbox *mailbox);
 
 void mailbox_post(struct mailbox *mailbox, struct message *message);
 
+/* Takes MESSAGE back, if it still waits: its sender goes away. */
+void mailbox_withdraw(struct mailbox *mailbox, struct message *message);
+
 /* Moves all that waits to the end of LIST and makes the descriptor quiet again. */
 void mailbox_take_all(struct mailbox *mailbox, struct message_list *list);
