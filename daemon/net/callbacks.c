@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What libcurl calls while it acts. Nothing here calls back into libcurl. */
+#include "net/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+curl_socket_t connection_on_open_socket(void *userdata, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct transfer_connection *connection = userdata;
+
+    (void)purpose;
+    connection->socket_opened = true;
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+static void note_connection(struct transfer *transfer, const char *remote_ip, int remote_port, int local_port)
+{
+    struct transfer_connection *connection = transfer->connection;
+    bool v6 = strchr(remote_ip, ':') != NULL;
+
+    if (connection->socket_opened || connection->number == 0 || connection->local_port != local_port)
+        connection->number = ++transfer->net->connections_count;
+    connection->socket_opened = false;
+    connection->local_port = local_port;
+    transfer->connected = true;
+    (void)snprintf(transfer->address, sizeof(transfer->address), v6 ? "[%s]:%d" : "%s:%d", remote_ip, remote_port);
+}
+
+/*
+ * Connected; the head goes out next. On a reused connection that the server closed meanwhile libcurl would connect anew
+ * and send the request once more, with success as the result, and nobody would know that the server saw it twice.
+ */
+int transfer_on_request(void *userdata, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+    struct transfer *transfer = userdata;
+
+    (void)local_ip;
+    if (transfer->heads_sent > 0) {
+        transfer->resend_refused = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
+    note_connection(transfer, remote_ip, remote_port, local_port);
+    transfer_touch(transfer, TRANSFER_SENDING);
+    return CURL_PREREQFUNC_OK;
+}
+
+/* Copies from the source; 0 = none there yet. */
+static ssize_t read_body(struct transfer *transfer, char *buffer, size_t size)
+{
+    ssize_t n;
+
+    transfer->inside_read = true;
+    do {
+        transfer->resumed_inside = false;
+        n = transfer->job.body.read(transfer->job.body.userdata, transfer->body_read_bytes, buffer, size);
+    } while (n == 0 && transfer->resumed_inside);
+    transfer->inside_read = false;
+    return n;
+}
+
+size_t transfer_on_read(char *buffer, size_t size, size_t count, void *userdata)
+{
+    struct transfer *transfer = userdata;
+    uint64_t left = transfer->body_bytes - transfer->body_read_bytes;
+    size_t wanted = size * count < left ? size * count : (size_t)left;
+
+    if (left == 0)
+        return 0;
+    size_t allowed = pace_allow(&transfer->pace, wanted, transfer_now(transfer));
+    if (allowed == 0) {
+        transfer->pause = TRANSFER_PAUSED_FOR_PACE;
+        transfer_wait_for_pace(transfer, pace_next_usec(&transfer->pace, wanted));
+        return CURL_READFUNC_PAUSE;
+    }
+    ssize_t n = read_body(transfer, buffer, allowed);
+    if (n == 0) {
+        transfer->pause = TRANSFER_PAUSED_FOR_SOURCE;
+        return CURL_READFUNC_PAUSE;
+    }
+    if (n < 0) {
+        transfer->source_error = (int)n;
+        return CURL_READFUNC_ABORT;
+    }
+    transfer->pause = TRANSFER_FLOWING;
+    transfer->body_read_bytes += (uint64_t)n;
+    pace_take(&transfer->pace, (size_t)n);
+    return (size_t)n;
+}
+
+/* A body that was begun is never sent again from its start: that is the session's to decide. */
+int transfer_on_seek(void *userdata, curl_off_t offset, int origin)
+{
+    struct transfer *transfer = userdata;
+
+    (void)offset, (void)origin;
+    transfer->resend_refused = true;
+    return CURL_SEEKFUNC_FAIL;
+}
+
+size_t transfer_on_header(char *line, size_t size, size_t count, void *userdata)
+{
+    struct transfer *transfer = userdata;
+
+    if (!response_add_line(&transfer->response, line, size * count))
+        return 0;
+    /* libcurl stops sending when an error comes early: from here on only the rest of the response is due. */
+    if (transfer->response.head_complete && transfer->response.ack.status >= 300 && transfer->phase == TRANSFER_SENDING)
+        transfer_touch(transfer, TRANSFER_AWAITING_RESPONSE);
+    return size * count;
+}
+
+size_t transfer_on_body(char *data, size_t size, size_t count, void *userdata)
+{
+    struct transfer *transfer = userdata;
+
+    (void)data;
+    return response_add_body(&transfer->response, size * count) ? size * count : 0;
+}
+
+/* A head that did not fit into the socket's buffer comes in pieces: the first begins with the method. */
+static bool begins_head(const struct transfer *transfer, const char *data, size_t size)
+{
+    size_t length = strlen(transfer->method);
+
+    return size > length && memcmp(data, transfer->method, length) == 0 && data[length] == ' ';
+}
+
+static void note_sent(struct transfer *transfer, uint64_t bytes)
+{
+    uint64_t left = transfer->body_bytes - transfer->body_sent_bytes;
+
+    transfer->body_sent_bytes += bytes < left ? bytes : left;
+    if (transfer->phase == TRANSFER_SENDING)
+        transfer_touch(transfer, transfer->body_sent_bytes == transfer->body_bytes ? TRANSFER_AWAITING_RESPONSE
+                                                                                   : TRANSFER_SENDING);
+    if (bytes > 0 && transfer->job.progress)
+        transfer->job.progress(transfer->job.userdata, transfer->body_sent_bytes);
+}
+
+int transfer_on_debug(CURL *easy, curl_infotype type, char *data, size_t size, void *userdata)
+{
+    struct transfer *transfer = userdata;
+
+    (void)easy;
+    if (type == CURLINFO_HEADER_OUT) {
+        if (begins_head(transfer, data, size)) {
+            transfer->heads_sent++;
+            response_begin(&transfer->response);
+            if (transfer->first_byte_usec == 0)
+                transfer->first_byte_usec = transfer_now(transfer);
+        }
+        note_sent(transfer, 0);
+    } else if (type == CURLINFO_DATA_OUT) {
+        note_sent(transfer, size);
+    }
+    return 0;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "net/internal.h"
+
+#include <assert.h>
+#include <errno.h>
+
+static void drop_handles(struct transfer_connection *connection)
+{
+    /* The easy handle first: a share that is in use cannot be cleaned up. The share closes the connection. */
+    curl_easy_cleanup(connection->easy);
+    connection->easy = NULL;
+    if (connection->share) {
+        CURLSHcode code = curl_share_cleanup(connection->share);
+        assert(code == CURLSHE_OK);
+    }
+    connection->share = NULL;
+}
+
+static int make_handles(struct transfer_connection *connection)
+{
+    connection->easy = curl_easy_init();
+    connection->share = curl_share_init();
+    if (!connection->easy || !connection->share ||
+        curl_share_setopt(connection->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) != CURLSHE_OK) {
+        drop_handles(connection);
+        return -ENOMEM;
+    }
+    connection->upload_buffer_bytes = 0;
+    connection->stale = false;
+    return 0;
+}
+
+int connection_prepare(struct transfer_connection *connection)
+{
+    if (connection->easy && !connection->stale)
+        return 0;
+    drop_handles(connection);
+    return make_handles(connection);
+}
+
+int connection_new(void *transport, struct transfer_connection **ret)
+{
+    _cleanup_free_ struct transfer_connection *connection = calloc(1, sizeof(*connection));
+
+    if (!connection)
+        return -ENOMEM;
+    connection->net = transport;
+    int r = make_handles(connection);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(connection);
+    return 0;
+}
+
+void connection_free(void *transport, struct transfer_connection *connection)
+{
+    (void)transport;
+    if (!connection)
+        return;
+    assert(!connection->transfer);
+    drop_handles(connection);
+    free(connection);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of net/ share. */
+#pragma once
+
+#include "core/transfer.h"
+#include "net/glue.h"
+#include "net/pace.h"
+#include "net/response.h"
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <systemd/sd-event.h>
+
+struct net {
+    sd_event *event;
+    struct glue *glue;
+    uint64_t keep_alive_usec;
+    char *user_agent;
+    uint64_t connections_count; /* TCP connections so far: they are numbered by it */
+    bool breaking;              /* transfers of a broken multi handle are being ended */
+    TAILQ_HEAD(transfer_list, transfer) transfers;
+};
+
+/*
+ * One session's connection: an easy handle, and a share with a connection cache that no other session sees. In the
+ * common cache of the multi handle two sessions that are idle between fragments swap their connections.
+ */
+struct transfer_connection {
+    struct net *net;
+    CURL *easy;
+    CURLSH *share;
+    struct transfer *transfer; /* the exchange under way */
+    uint64_t number;           /* of the TCP connection that was last used; 0 = none yet */
+    int local_port;            /* of the same */
+    bool socket_opened;        /* within this exchange */
+    long upload_buffer_bytes;  /* in force; setting it again would throw the buffer away */
+    bool stale;                /* its multi handle broke: begin with new handles */
+};
+
+enum transfer_phase {
+    TRANSFER_CONNECTING,
+    TRANSFER_SENDING,
+    TRANSFER_AWAITING_RESPONSE,
+};
+
+enum transfer_pause {
+    TRANSFER_FLOWING,
+    TRANSFER_PAUSED_FOR_SOURCE,
+    TRANSFER_PAUSED_FOR_PACE,
+};
+
+struct transfer {
+    TAILQ_ENTRY(transfer) entry;
+    struct net *net;
+    struct transfer_connection *connection;
+    struct transfer_job job; /* url and request are not used after start() */
+    char method[sizeof(((struct exchange_request *)NULL)->method)];
+    uint64_t body_bytes;
+    uint64_t connect_timeout_usec, send_timeout_usec, response_timeout_usec;
+    struct curl_slist *headers;
+
+    enum transfer_phase phase;
+    enum transfer_pause pause;
+    bool inside_read;    /* body.read is running */
+    bool resumed_inside; /* and called resume() */
+    bool doomed;         /* its multi handle broke */
+    bool connected;      /* connection->number is this exchange's */
+    bool resend_refused; /* libcurl wanted to send the request a second time */
+    int source_error;
+    struct pace pace;
+    struct response response;
+    uint64_t body_read_bytes; /* copied from the source into libcurl's buffer */
+    uint64_t body_sent_bytes; /* handed to the kernel */
+    unsigned heads_sent;
+    uint64_t first_byte_usec; /* CLOCK_MONOTONIC, 0 = none yet */
+    char address[sizeof(((struct exchange_outcome *)NULL)->address)];
+    char error[CURL_ERROR_SIZE];
+
+    /* One timer for both; it may fire early, when what it was set for has moved. */
+    sd_event_source *timer;
+    uint64_t timer_usec;
+    uint64_t deadline_usec;
+    uint64_t pace_usec;
+};
+
+/* connection.c */
+int connection_new(void *transport, struct transfer_connection **ret);
+void connection_free(void *transport, struct transfer_connection *connection);
+/* Makes the handles of a connection whose multi handle broke anew. */
+int connection_prepare(struct transfer_connection *connection);
+
+/* options.c: sets every option of TRANSFER's easy handle. */
+int transfer_set_options(struct transfer *transfer, const char *url, const struct exchange_request *request);
+
+/* callbacks.c: curl's callbacks; userdata is the transfer, but for the socket's, which outlive it. */
+curl_socket_t connection_on_open_socket(void *userdata, curlsocktype purpose, struct curl_sockaddr *address);
+int transfer_on_request(void *userdata, char *remote_ip, char *local_ip, int remote_port, int local_port);
+size_t transfer_on_read(char *buffer, size_t size, size_t count, void *userdata);
+int transfer_on_seek(void *userdata, curl_off_t offset, int origin);
+size_t transfer_on_header(char *line, size_t size, size_t count, void *userdata);
+size_t transfer_on_body(char *data, size_t size, size_t count, void *userdata);
+int transfer_on_debug(CURL *easy, curl_infotype type, char *data, size_t size, void *userdata);
+
+/* transfer.c */
+int transfer_start(void *transport, const struct transfer_job *job, struct transfer **ret);
+void transfer_cancel(void *transport, struct transfer *transfer);
+void transfer_resume(void *transport, struct transfer *transfer);
+void transfer_set_rate(void *transport, struct transfer *transfer, uint64_t bytes_per_second);
+void transfer_completed(struct transfer *transfer, CURLcode code);
+/* Ends it with TRANSPORT_LOCAL. */
+void transfer_fail(struct transfer *transfer, const char *text);
+uint64_t transfer_now(const struct transfer *transfer);
+/* The transfer enters PHASE, or bytes moved within it: its deadline begins again. */
+void transfer_touch(struct transfer *transfer, enum transfer_phase phase);
+/* The body may go on at USEC. */
+void transfer_wait_for_pace(struct transfer *transfer, uint64_t usec);
+
+/* outcome.c */
+void outcome_from_curl(struct transfer *transfer, CURLcode code, struct exchange_outcome *ret);
+void outcome_from_deadline(struct transfer *transfer, struct exchange_outcome *ret);

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How libcurl's words become ours. */
+#include "net/internal.h"
+
+#include "base/moment.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What is not listed: TRANSPORT_CONNECTION_LOST once the head went out, before that TRANSPORT_LOCAL. */
+static const struct {
+    CURLcode code;
+    enum transport_result transport;
+} transport_of_code[] = {
+    {CURLE_OK, TRANSPORT_OK},
+    {CURLE_COULDNT_RESOLVE_PROXY, TRANSPORT_RESOLVE},
+    {CURLE_COULDNT_RESOLVE_HOST, TRANSPORT_RESOLVE},
+    {CURLE_COULDNT_CONNECT, TRANSPORT_CONNECT},
+    {CURLE_SSL_CONNECT_ERROR, TRANSPORT_TLS},
+    {CURLE_SSL_CIPHER, TRANSPORT_TLS},
+    {CURLE_USE_SSL_FAILED, TRANSPORT_TLS},
+    {CURLE_SSL_SHUTDOWN_FAILED, TRANSPORT_TLS},
+    {CURLE_PEER_FAILED_VERIFICATION, TRANSPORT_CERTIFICATE},
+    {CURLE_SSL_ISSUER_ERROR, TRANSPORT_CERTIFICATE},
+    {CURLE_SSL_INVALIDCERTSTATUS, TRANSPORT_CERTIFICATE},
+    {CURLE_SSL_PINNEDPUBKEYNOTMATCH, TRANSPORT_CERTIFICATE},
+    {CURLE_SEND_ERROR, TRANSPORT_CONNECTION_LOST},
+    {CURLE_RECV_ERROR, TRANSPORT_CONNECTION_LOST},
+    {CURLE_SEND_FAIL_REWIND, TRANSPORT_CONNECTION_LOST},
+    {CURLE_GOT_NOTHING, TRANSPORT_CONNECTION_LOST},
+    {CURLE_PARTIAL_FILE, TRANSPORT_CONNECTION_LOST},
+    {CURLE_WEIRD_SERVER_REPLY, TRANSPORT_MALFORMED},
+    {CURLE_BAD_CONTENT_ENCODING, TRANSPORT_MALFORMED},
+    {CURLE_WRITE_ERROR, TRANSPORT_MALFORMED},
+};
+
+static enum transport_result map_code(const struct transfer *transfer, CURLcode code)
+{
+    for (size_t i = 0; i < ELEMENTS(transport_of_code); i++)
+        if (transport_of_code[i].code == code)
+            return transport_of_code[i].transport;
+    if (transfer->heads_sent == 0)
+        return TRANSPORT_LOCAL;
+    /*
+     * HTTP/0.9 or another version; and a header line of more than 100 KiB, which libcurl reports as a lack of memory.
+     */
+    if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_OUT_OF_MEMORY || code == CURLE_TOO_MANY_REDIRECTS)
+        return TRANSPORT_MALFORMED;
+    return TRANSPORT_CONNECTION_LOST;
+}
+
+/* Whether all of the response is there, although the exchange did not end well. */
+static bool response_is_whole(const struct transfer *transfer)
+{
+    curl_off_t length = -1;
+
+    if (!transfer->response.head_complete || transfer->response.verdict != RESPONSE_FINE)
+        return false;
+    (void)curl_easy_getinfo(transfer->connection->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    return transfer->response.ack.status == 204 || (length >= 0 && (uint64_t)length == transfer->response.body_bytes);
+}
+
+/* A name that is still being looked up when the time for connecting is over has no name server that answers. */
+static enum transport_result connect_timeout_result(const struct transfer *transfer)
+{
+    curl_off_t looked_up_usec = 0;
+
+    (void)curl_easy_getinfo(transfer->connection->easy, CURLINFO_NAMELOOKUP_TIME_T, &looked_up_usec);
+    return looked_up_usec == 0 ? TRANSPORT_RESOLVE : TRANSPORT_CONNECT_TIMEOUT;
+}
+
+static void set_text(struct exchange_outcome *outcome, const char *text)
+{
+    _cleanup_free_ char *escaped = text_escape(text);
+
+    (void)text_copy(outcome->text, sizeof(outcome->text), escaped ? escaped : "");
+}
+
+static const char *verdict_text(enum response_verdict verdict)
+{
+    switch (verdict) {
+    case RESPONSE_FINE:
+        break;
+    case RESPONSE_NOT_HTTP1:
+        return "the response is not HTTP/1.x";
+    case RESPONSE_HEAD_TOO_LARGE:
+        return "the response has more headers than are accepted";
+    case RESPONSE_BODY_TOO_LARGE:
+        return "the response's body is longer than is accepted";
+    }
+    return "";
+}
+
+static void fill_common(struct transfer *transfer, struct exchange_outcome *ret)
+{
+    *ret = (struct exchange_outcome){
+        .ack = transfer->response.ack,
+        .source_error = transfer->source_error,
+        .body_sent_bytes = transfer->body_sent_bytes,
+        .heads_sent = transfer->heads_sent,
+        .connection = transfer->connected ? transfer->connection->number : 0,
+    };
+    if (transfer->first_byte_usec != 0)
+        ret->elapsed_usec = usec_sub(transfer_now(transfer), transfer->first_byte_usec);
+    (void)text_copy(ret->address, sizeof(ret->address), transfer->address);
+}
+
+/* Returns whether it was one of our own callbacks that ended the exchange, and fills in why. */
+static bool fill_own_reason(const struct transfer *transfer, struct exchange_outcome *ret)
+{
+    enum response_verdict verdict = transfer->response.verdict;
+
+    if (transfer->source_error != 0) {
+        ret->transport = TRANSPORT_SOURCE;
+        set_text(ret, strerror(-transfer->source_error));
+    } else if (transfer->resend_refused) {
+        ret->transport = TRANSPORT_CONNECTION_LOST;
+        set_text(ret, "the server closed the connection instead of answering");
+    } else if (verdict != RESPONSE_FINE) {
+        /* The head is all that an Ack consists of: a body over the bound ends the exchange, but does not spoil it. */
+        ret->transport = verdict == RESPONSE_BODY_TOO_LARGE ? TRANSPORT_OK : TRANSPORT_MALFORMED;
+        set_text(ret, verdict_text(verdict));
+    } else {
+        return false;
+    }
+    return true;
+}
+
+void outcome_from_curl(struct transfer *transfer, CURLcode code, struct exchange_outcome *ret)
+{
+    fill_common(transfer, ret);
+    if (code != CURLE_OK && response_is_whole(transfer)) {
+        ret->transport = TRANSPORT_OK;
+        return;
+    }
+    if (code != CURLE_OK && fill_own_reason(transfer, ret))
+        return;
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        ret->transport = connect_timeout_result(transfer);
+    else
+        ret->transport = map_code(transfer, code);
+    /* Without a head there is no Ack, whatever libcurl thinks of the response. */
+    if (ret->transport == TRANSPORT_OK && !transfer->response.head_complete)
+        ret->transport = TRANSPORT_MALFORMED;
+    if (ret->transport != TRANSPORT_OK)
+        set_text(ret, transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code));
+}
+
+void outcome_from_deadline(struct transfer *transfer, struct exchange_outcome *ret)
+{
+    char text[sizeof(ret->text)];
+    char duration[DURATION_TEXT_MAX];
+
+    fill_common(transfer, ret);
+    if (response_is_whole(transfer)) {
+        ret->transport = TRANSPORT_OK;
+        return;
+    }
+    switch (transfer->phase) {
+    case TRANSFER_CONNECTING:
+        ret->transport = connect_timeout_result(transfer);
+        (void)snprintf(text, sizeof(text), "no connection within %s",
+                       text_duration(transfer->connect_timeout_usec, duration));
+        break;
+    case TRANSFER_SENDING:
+        ret->transport = TRANSPORT_SEND_TIMEOUT;
+        (void)snprintf(text, sizeof(text), "no byte could be sent for %s",
+                       text_duration(transfer->send_timeout_usec, duration));
+        /* Nothing went out because there was nothing to send: that is not the server's doing. */
+        if (transfer->pause == TRANSFER_PAUSED_FOR_SOURCE) {
+            ret->transport = TRANSPORT_SOURCE;
+            ret->source_error = -ETIMEDOUT;
+            (void)snprintf(text, sizeof(text), "the source file gave no byte for %s", duration);
+        }
+        break;
+    case TRANSFER_AWAITING_RESPONSE:
+        ret->transport = TRANSPORT_RESPONSE_TIMEOUT;
+        (void)snprintf(text, sizeof(text), "no complete response within %s",
+                       text_duration(transfer->response_timeout_usec, duration));
+        break;
+    }
+    set_text(ret, text);
+}
