@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/mailbox.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,7 +26,11 @@ struct io_request;
 
 /* THREADS pool threads. Completions are posted into MAILBOX as struct message that io_dispatch() understands. */
 int io_new(struct mailbox *mailbox, unsigned threads, struct io **ret);
-struct io *io_free(struct io *io); /* waits for calls in progress */
+/*
+ * Every source has been freed before; requests that are under way are dropped, and their done() never runs. Waits for
+ * calls in progress, though not for ever: a thread that is stuck in a file system that hangs is left alone.
+ */
+struct io *io_free(struct io *io);
 DEFINE_CLEANUP(struct io *, io_free);
 
 /* Whether MESSAGE is one of io's; if so it is handled: its callback runs, and it is freed. */

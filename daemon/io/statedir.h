@@ -3,7 +3,8 @@
  * The state folder: whoever holds its lock is the daemon.
  *
  *   ~/.local/state/bitsq/        0700
- *     lock                       flock(2), for the life of the daemon
+ *     lock                       an open file description lock (fcntl(2)) on its first byte, for the life of the
+ *                                daemon: unlike flock(2) it can be asked for without being taken
  *     address                    D-Bus address of the holder's private socket; written by rename, removed at the end
  *     socket                     the private socket (elsewhere where this path is too long for AF_UNIX)
  *     queue/data.mdb lock.mdb    the store's

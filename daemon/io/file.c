@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "io/file.h"
+
+#include "base/cleanup.h"
+#include "base/moment.h"
+#include "base/parse.h"
+#include "io/filesystem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+
+#define OPEN_FLAGS      (O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+#define IDENTITY_MASK   (STATX_TYPE | STATX_SIZE | STATX_MTIME | STATX_INO | STATX_BTIME)
+#define PROBE_BYTES     ((size_t)1 << 20) /* looked at in each of PROBE_PLACES for pages in memory */
+#define PROBE_PLACES    3
+#define PROBE_PAGES_MAX (PROBE_BYTES / 4096)
+#define BOOT_ID_PATH    "/proc/sys/kernel/random/boot_id"
+#define BOOT_ID_DIGITS  32
+
+static int check_type(mode_t mode)
+{
+    if (S_ISREG(mode))
+        return 0;
+    return S_ISDIR(mode) ? -EISDIR : -EMEDIUMTYPE;
+}
+
+/* A system call filter or an old kernel may know no openat2: the check of magic links is given up then. */
+static int open_no_magic(const char *path, int flags)
+{
+    struct open_how how = {.flags = (uint64_t)flags, .resolve = RESOLVE_NO_MAGICLINKS};
+    long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+    if (fd < 0 && errno == ENOSYS)
+        return open(path, flags);
+    return (int)fd;
+}
+
+int file_open(const char *path, int *ret_fd)
+{
+    _cleanup_close_ int fd = -1;
+    struct stat st;
+
+    /* Before it is opened: opening alone can wake the writer of a FIFO, or rewind a tape. */
+    if (stat(path, &st) < 0)
+        return -errno;
+    int r = check_type(st.st_mode);
+    if (r < 0)
+        return r;
+    fd = open_no_magic(path, OPEN_FLAGS | O_NOATIME);
+    if (fd < 0 && errno == EPERM) /* O_NOATIME is for the file's owner */
+        fd = open_no_magic(path, OPEN_FLAGS);
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    r = check_type(st.st_mode);
+    if (r < 0)
+        return r;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
+        return -errno;
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+static uint64_t realtime_usec(void)
+{
+    struct timespec now = {0};
+
+    /* Of the machine that stamps the file, at the moment of the look: a time handed down would be older. */
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void fill_identity(const struct statx *stx, struct source_identity *identity)
+{
+    *identity = (struct source_identity){
+        .size_bytes = stx->stx_size,
+        .mtime_sec = stx->stx_mtime.tv_sec,
+        .mtime_nsec = stx->stx_mtime.tv_nsec,
+        .inode = stx->stx_ino,
+        .device = makedev(stx->stx_dev_major, stx->stx_dev_minor),
+    };
+    if (stx->stx_mask & STATX_BTIME) {
+        identity->has_btime = true;
+        identity->btime_sec = stx->stx_btime.tv_sec;
+        identity->btime_nsec = stx->stx_btime.tv_nsec;
+    }
+}
+
+int file_identify(int fd, const uint8_t boot_id[static 16], struct source_identity *ret)
+{
+    struct source_identity identity;
+    struct statx stx;
+    struct statfs fs;
+    uint64_t now = realtime_usec();
+
+    /* On a network file system what the server knows, not what this machine remembers. */
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, IDENTITY_MASK, &stx) < 0)
+        return -errno;
+    fill_identity(&stx, &identity);
+    identity.inode_is_stable = fstatfs(fd, &fs) >= 0 && filesystem_keeps_inodes((uint32_t)fs.f_type);
+    memcpy(identity.boot_id, boot_id, sizeof(identity.boot_id));
+    identity.racy = ident_is_racy(identity.mtime_sec, identity.mtime_nsec, now);
+    *ret = identity;
+    return 0;
+}
+
+int file_is_at(const char *path, const struct source_identity *identity)
+{
+    struct source_identity now;
+    struct statx stx;
+
+    if (statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, IDENTITY_MASK, &stx) < 0)
+        return -errno;
+    int r = check_type(stx.stx_mode);
+    if (r < 0)
+        return r;
+    fill_identity(&stx, &now);
+    return now.inode == identity->inode && now.device == identity->device;
+}
+
+ssize_t file_read(int fd, uint64_t offset, void *buffer, size_t length)
+{
+    size_t have = 0;
+
+    while (have < length) {
+        ssize_t n = pread(fd, (char *)buffer + have, length - have, (off_t)(offset + have));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        have += (size_t)n;
+    }
+    return (ssize_t)have;
+}
+
+/* Pages in memory of LENGTH bytes at OFFSET. mincore(2) looks without bringing any in. */
+static size_t count_cached(int fd, uint64_t offset, size_t length, size_t *pages)
+{
+    unsigned char resident[PROBE_PAGES_MAX] = {0};
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t cached = 0;
+
+    void *map = mmap(NULL, length, PROT_READ, MAP_SHARED, fd, (off_t)offset);
+    if (map == MAP_FAILED)
+        return 0;
+    size_t count = (length + page - 1) / page;
+    if (mincore(map, length, resident) == 0)
+        for (size_t i = 0; i < count; i++)
+            cached += resident[i] & 1;
+    (void)munmap(map, length);
+    *pages += count;
+    return cached;
+}
+
+bool file_is_cached(int fd, uint64_t size_bytes)
+{
+    size_t cached = 0, pages = 0;
+
+    for (uint64_t i = 0; i < PROBE_PLACES; i++) {
+        uint64_t last = size_bytes > PROBE_BYTES ? size_bytes - PROBE_BYTES : 0;
+        uint64_t offset = last / (PROBE_PLACES - 1) * i / PROBE_BYTES * PROBE_BYTES;
+        uint64_t left = size_bytes - offset;
+        if (left > 0)
+            cached += count_cached(fd, offset, left < PROBE_BYTES ? (size_t)left : PROBE_BYTES, &pages);
+    }
+    return cached * 2 >= pages; /* also where it cannot be told: better leave pages than throw away those of others */
+}
+
+void file_drop_pages(int fd, uint64_t begin, uint64_t end)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+    /* Rounded down: the page that the part before ended in was still needed then. */
+    begin -= begin % page;
+    if (end > begin)
+        (void)posix_fadvise(fd, (off_t)begin, (off_t)(end - begin), POSIX_FADV_DONTNEED);
+}
+
+void file_boot_id(uint8_t boot_id[static 16])
+{
+    char text[64] = {0}, digits[BOOT_ID_DIGITS];
+    size_t count = 0;
+
+    memset(boot_id, 0, 16);
+    _cleanup_close_ int fd = open(BOOT_ID_PATH, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+        return;
+    for (const char *c = text; *c != '\0' && *c != '\n' && count < BOOT_ID_DIGITS; c++)
+        if (*c != '-')
+            digits[count++] = *c;
+    if (count < BOOT_ID_DIGITS)
+        return;
+    for (size_t i = 0; i < 16; i++) {
+        uint32_t byte = 0;
+        if (parse_hex32_n(digits + 2 * i, 2, &byte) < 0)
+            return;
+        boot_id[i] = (uint8_t)byte;
+    }
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The calls on a user's file. All of them may block: on pool threads only. */
+#pragma once
+
+#include "core/ident.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Opens a regular file for reading, and nothing else: no call blocks on a FIFO, wakes a device, or makes a terminal
+ * ours. -EISDIR, -EMEDIUMTYPE (FIFO, socket, device), -ELOOP (also a link of /proc, which would mean the daemon's own
+ * descriptors), or the errno of open(2).
+ */
+int file_open(const char *path, int *ret_fd);
+
+/* What stat says of the open file. BOOT_ID goes into it. */
+int file_identify(int fd, const uint8_t boot_id[static 16], struct source_identity *ret);
+
+/* 1 where PATH names the file of IDENTITY still, 0 where it names another; or a negative errno as of file_open(). */
+int file_is_at(const char *path, const struct source_identity *identity);
+
+/* Reads LENGTH bytes, less only at the end of the file. Returns their number. */
+ssize_t file_read(int fd, uint64_t offset, void *buffer, size_t length);
+
+/* Whether a good part of the file's pages were in memory already: somebody else uses them. */
+bool file_is_cached(int fd, uint64_t size_bytes);
+
+/* The pages of this part are not needed any more; those that END cuts through stay until the next call. */
+void file_drop_pages(int fd, uint64_t begin, uint64_t end);
+
+/* The kernel's boot id, or zeros where it cannot be told. */
+void file_boot_id(uint8_t boot_id[static 16]);

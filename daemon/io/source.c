@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An open source file, and the ring of chunks that are read ahead of whoever takes them.
+ *
+ *   window   |........|ccccccc|rrrr|..............|        c  in the ring      r  being read
+ *            0   next_copy  next_read           length
+ *
+ * At most one call of a source is in the pool at a time, so that a file on a slow file system takes one thread. While
+ * it runs, the descriptor and the chunk that is being filled are the thread's.
+ */
+#include "io/source.h"
+
+#include "core/limits.h"
+#include "io/file.h"
+#include "io/internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+enum source_call {
+    SOURCE_CALL_CHECK,
+    SOURCE_CALL_READ,
+    SOURCE_CALL_CLOSE,
+};
+
+struct source_chunk {
+    unsigned char *buffer; /* IO_CHUNK_BYTES, allocated when first needed and kept */
+    size_t bytes;
+    size_t taken;
+};
+
+struct source {
+    struct pool_job job;
+    struct io *io; /* not used by the thread: it may be gone by then */
+    char *path;
+    uint8_t boot_id[16];
+    bool freed; /* by its owner; what remains goes when the call returns */
+
+    /* The call in the pool. */
+    bool busy;
+    enum source_call call;
+    int result;
+    uint64_t read_offset; /* in the file */
+    size_t read_bytes;
+    struct source_chunk *read_chunk;
+    uint64_t read_generation;
+
+    /* The open file: of the thread while busy. */
+    int fd;
+    bool drops_pages;
+    struct source_identity identity;
+
+    void (*check_done)(void *userdata, int result, const struct source_identity *identity);
+    void *check_userdata;
+
+    /* The window. */
+    void (*ready)(void *userdata);
+    void *ready_userdata;
+    uint64_t generation; /* a read of an earlier one is thrown away */
+    uint64_t offset, length;
+    uint64_t next_copy, next_read;
+    bool starved;
+    int error;
+    struct source_chunk chunks[IO_CHUNKS_AHEAD];
+    unsigned first, count;
+};
+
+/* ---- on a pool thread ---- */
+
+static void close_file(struct source *source)
+{
+    if (source->fd >= 0)
+        (void)close(source->fd);
+    source->fd = -1;
+}
+
+static int open_file(struct source *source)
+{
+    int r = file_open(source->path, &source->fd);
+
+    if (r < 0)
+        return r;
+    r = file_identify(source->fd, source->boot_id, &source->identity);
+    if (r < 0) {
+        close_file(source);
+        return r;
+    }
+    source->drops_pages = !file_is_cached(source->fd, source->identity.size_bytes);
+    return 0;
+}
+
+/* Where the path names another file by now, that one is opened: what is read later is then what was compared. */
+static int check_file(struct source *source)
+{
+    if (source->fd < 0)
+        return open_file(source);
+    int r = file_is_at(source->path, &source->identity);
+    if (r < 0)
+        return r;
+    if (r > 0)
+        return file_identify(source->fd, source->boot_id, &source->identity);
+    close_file(source);
+    return open_file(source);
+}
+
+static int read_chunk(struct source *source)
+{
+    struct source_chunk *chunk = source->read_chunk;
+    ssize_t n = file_read(source->fd, source->read_offset, chunk->buffer, source->read_bytes);
+
+    if (n < 0)
+        return (int)n;
+    chunk->bytes = (size_t)n;
+    if (source->drops_pages)
+        file_drop_pages(source->fd, source->read_offset, source->read_offset + (uint64_t)n);
+    return chunk->bytes < source->read_bytes ? -ENODATA : 0;
+}
+
+static void source_run(struct pool_job *job)
+{
+    struct source *source = (struct source *)job;
+
+    switch (source->call) {
+    case SOURCE_CALL_CHECK:
+        source->result = check_file(source);
+        break;
+    case SOURCE_CALL_READ:
+        source->result = read_chunk(source);
+        break;
+    case SOURCE_CALL_CLOSE:
+        close_file(source);
+        break;
+    }
+}
+
+/* ---- on the loop ---- */
+
+static void source_destroy(struct source *source)
+{
+    for (size_t i = 0; i < IO_CHUNKS_AHEAD; i++)
+        free(source->chunks[i].buffer);
+    free(source->path);
+    free(source);
+}
+
+static void submit(struct source *source, enum source_call call)
+{
+    source->busy = true;
+    source->call = call;
+    source->job.must_run = call == SOURCE_CALL_CLOSE;
+    pool_submit(source->io->pool, &source->job);
+}
+
+/* close(2) may hang as any other call. */
+static void release(struct source *source)
+{
+    if (source->fd >= 0)
+        submit(source, SOURCE_CALL_CLOSE);
+    else
+        source_destroy(source);
+}
+
+static void begin_read(struct source *source)
+{
+    struct source_chunk *chunk = &source->chunks[(source->first + source->count) % IO_CHUNKS_AHEAD];
+    uint64_t left = source->length - source->next_read;
+
+    if (!chunk->buffer)
+        chunk->buffer = malloc(IO_CHUNK_BYTES);
+    if (!chunk->buffer) {
+        source->error = -ENOMEM;
+        return;
+    }
+    chunk->bytes = chunk->taken = 0;
+    source->read_chunk = chunk;
+    source->read_offset = source->offset + source->next_read;
+    source->read_bytes = left < IO_CHUNK_BYTES ? (size_t)left : IO_CHUNK_BYTES;
+    source->read_generation = source->generation;
+    submit(source, SOURCE_CALL_READ);
+}
+
+/* Begins the next call, if one is due. */
+static void proceed(struct source *source)
+{
+    if (source->busy)
+        return;
+    if (source->check_done)
+        submit(source, SOURCE_CALL_CHECK);
+    else if (source->error == 0 && source->next_read < source->length && source->count < IO_CHUNKS_AHEAD)
+        begin_read(source);
+}
+
+static void finish_check(struct source *source)
+{
+    void (*done)(void *, int, const struct source_identity *) = source->check_done;
+    struct source_identity identity = source->identity;
+    int result = source->result;
+
+    source->check_done = NULL;
+    proceed(source);
+    done(source->check_userdata, result, &identity);
+}
+
+static void finish_read(struct source *source)
+{
+    bool current = source->read_generation == source->generation;
+
+    if (current && (source->result == 0 || source->result == -ENODATA)) {
+        source->count++;
+        source->next_read += source->read_chunk->bytes;
+    }
+    if (current)
+        source->error = source->result;
+    proceed(source);
+    if (source->error != 0 || (current && source->starved)) {
+        source->starved = false;
+        source->ready(source->ready_userdata);
+    }
+}
+
+static void source_finish(struct pool_job *job)
+{
+    struct source *source = (struct source *)job;
+
+    source->busy = false;
+    if (source->freed) {
+        release(source);
+        return;
+    }
+    switch (source->call) {
+    case SOURCE_CALL_CHECK:
+        finish_check(source);
+        break;
+    case SOURCE_CALL_READ:
+        finish_read(source);
+        break;
+    case SOURCE_CALL_CLOSE:
+        assert(false); /* only of a source that was freed */
+        break;
+    }
+}
+
+/* A call that was never begun leaves its descriptor to the end of the process: closing it here could hang. */
+static void source_drop(struct pool_job *job)
+{
+    struct source *source = (struct source *)job;
+
+    if (source->call != SOURCE_CALL_CLOSE)
+        close_file(source);
+    source_destroy(source);
+}
+
+int source_new(struct io *io, const char *path, struct source **ret)
+{
+    _cleanup_free_ struct source *source = calloc(1, sizeof(*source));
+
+    if (!source)
+        return -ENOMEM;
+    source->path = strdup(path);
+    if (!source->path)
+        return -ENOMEM;
+    source->job = (struct pool_job){.run = source_run, .finish = source_finish, .drop = source_drop};
+    source->io = io;
+    source->fd = -1;
+    memcpy(source->boot_id, io->boot_id, sizeof(source->boot_id));
+    io->sources_count++;
+    *ret = TAKE_PTR(source);
+    return 0;
+}
+
+struct source *source_free(struct source *source)
+{
+    if (!source)
+        return NULL;
+    source->freed = true;
+    source->io->sources_count--;
+    if (source->busy && pool_withdraw(source->io->pool, &source->job))
+        source->busy = false;
+    if (!source->busy)
+        release(source);
+    return NULL;
+}
+
+int source_check(struct source *source,
+                 void (*done)(void *userdata, int result, const struct source_identity *identity), void *userdata)
+{
+    if (source->check_done)
+        return -EBUSY;
+    source->check_done = done;
+    source->check_userdata = userdata;
+    proceed(source);
+    return 0;
+}
+
+static void begin_window(struct source *source)
+{
+    source->generation++;
+    source->next_copy = source->next_read = 0;
+    source->first = source->count = 0;
+    source->starved = false;
+    source->error = 0;
+    proceed(source);
+}
+
+int source_window(struct source *source, uint64_t offset, uint64_t length, void (*ready)(void *userdata),
+                  void *userdata)
+{
+    /* Without a check that went well there is no file; while a check runs, the descriptor is the thread's. */
+    if (source->check_done || (!source->busy && source->fd < 0))
+        return -EBADF;
+    source->offset = offset;
+    source->length = length;
+    source->ready = ready;
+    source->ready_userdata = userdata;
+    begin_window(source);
+    return 0;
+}
+
+/* Copies from the first chunk of the ring, and gives it back when it is empty. */
+static size_t take_bytes(struct source *source, unsigned char *buffer, size_t size)
+{
+    struct source_chunk *chunk = &source->chunks[source->first];
+    size_t bytes = chunk->bytes - chunk->taken < size ? chunk->bytes - chunk->taken : size;
+
+    memcpy(buffer, chunk->buffer + chunk->taken, bytes);
+    chunk->taken += bytes;
+    if (chunk->taken == chunk->bytes) {
+        source->first = (source->first + 1) % IO_CHUNKS_AHEAD;
+        source->count--;
+    }
+    return bytes;
+}
+
+ssize_t source_read(struct source *source, uint64_t offset, void *buffer, size_t size)
+{
+    size_t copied = 0;
+
+    if (offset == 0 && source->next_copy != 0)
+        begin_window(source);
+    assert(offset == source->next_copy);
+    while (copied < size && source->count > 0)
+        copied += take_bytes(source, (unsigned char *)buffer + copied, size - copied);
+    source->next_copy += copied;
+    proceed(source);
+    if (copied > 0)
+        return (ssize_t)copied;
+    if (source->error != 0)
+        return source->error;
+    source->starved = source->next_copy < source->length;
+    return 0;
+}
