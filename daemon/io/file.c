@@ -39,7 +39,7 @@ static int open_no_magic(const char *path, int flags)
     long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
 
     if (fd < 0 && errno == ENOSYS)
-        return open(path, flags);
+        return open(path, flags | O_CLOEXEC);
     return (int)fd;
 }
 

@@ -3,6 +3,7 @@
 
 #include "io/filesystem.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -292,6 +293,7 @@ int statedir_socket_path(struct statedir *dir, char **ret)
         if (r < 0)
             return r;
     }
+    assert(dir->socket_path);
     if (unlink(dir->socket_path) < 0 && errno != ENOENT)
         return -errno;
     char *path = strdup(dir->socket_path);
@@ -378,7 +380,7 @@ static int read_line(int fd, char **ret)
 int statedir_read_address(struct statedir *dir, char **ret)
 {
     _cleanup_close_ int fd = -1;
-    bool held;
+    bool held = false;
 
     int r = statedir_is_held(dir, &held);
     if (r < 0)

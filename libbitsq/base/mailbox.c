@@ -67,8 +67,7 @@ void mailbox_withdraw(struct mailbox *mailbox, struct message *message)
     struct message *waiting;
 
     (void)pthread_mutex_lock(&mailbox->lock);
-    TAILQ_FOREACH(waiting, &mailbox->waiting, entry)
-    {
+    TAILQ_FOREACH (waiting, &mailbox->waiting, entry) {
         if (waiting == message) {
             TAILQ_REMOVE(&mailbox->waiting, message, entry);
             break;
