@@ -46,7 +46,8 @@ struct session_record {
     uint64_t cancel_requested_usec;  /* CLOCK_REALTIME; 0 = not */
     uint64_t resent_bytes;           /* bytes handed to the transport beyond the first time */
     uint64_t sent_bytes;
-    uint32_t restarts; /* these count since the last progress */
+    uint64_t sent_high_offset; /* the end of what was ever handed to the transport, counted as high_offset is */
+    uint32_t restarts;         /* these count since the last progress */
     uint32_t looping_sessions;
     uint32_t invalid_responses;
     uint32_t create_conflicts;
