@@ -61,10 +61,12 @@ struct ack {
     bool has_protocol;
     bool protocol_matches; /* the GUID that was offered, braces optional, in any case */
     bool has_next;
-    uint64_t next_offset; /* BITS-Received-Content-Range: the next byte that the server wants */
-    bool has_bad_next;    /* the header was there but is no number */
-    bool has_error;
-    uint32_t error_code; /* BITS-Error-Code, else BITS-Error; 0 where only unparsable ones came */
+    uint64_t next_offset;  /* BITS-Received-Content-Range: the next byte that the server wants */
+    bool has_bad_next;     /* the header was there but is no number */
+    bool next_is_misspelt; /* it came as BITS-Recieved-Content-Range: the right spelling would take its place */
+    bool has_error;        /* with a value that can be read */
+    bool error_is_alias;   /* it came as BITS-Error: BITS-Error-Code would take its place */
+    uint32_t error_code;   /* an HRESULT; 0 is possible */
     bool has_context;
     uint32_t error_context; /* BITS-Error-Context */
     bool has_host_id;

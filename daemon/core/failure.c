@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/failure.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* The names of bitsmsg.h and winerror.h; those of the transport are WinHTTP's without its prefix. */
+static const struct {
+    uint32_t code;
+    const char *name;
+} names[] = {
+    {HR_INVALID_SERVER_RESPONSE, "BG_E_INVALID_SERVER_RESPONSE"},
+    {HR_LOCAL_FILE_CHANGED, "BG_E_LOCAL_FILE_CHANGED"},
+    {HR_SESSION_NOT_FOUND, "BG_E_SESSION_NOT_FOUND"},
+    {HR_TOO_LARGE, "BG_E_TOO_LARGE"},
+    {HR_PROTOCOL_MISMATCH, "BG_E_CLIENT_SERVER_PROTOCOL_MISMATCH"},
+    {HR_SERVER_EXECUTE_ENABLED, "BG_E_SERVER_EXECUTE_ENABLED"},
+    {HR_NO_PROGRESS, "BG_E_NO_PROGRESS"},
+    {HR_NETWORK_DISCONNECTED, "BG_E_NETWORK_DISCONNECTED"},
+    {HR_ACCESS_DENIED, "E_ACCESSDENIED"},
+    {HR_INVALID_ARGUMENT, "E_INVALIDARG"},
+    {HR_DISK_FULL, "ERROR_DISK_FULL"},
+    {HR_NOTIFICATION_TIMEOUT, "ERROR_NOTIFICATION_TIMEOUT"},
+    {HR_FILE_NOT_FOUND, "ERROR_FILE_NOT_FOUND"},
+    {HR_READ_FAULT, "ERROR_READ_FAULT"},
+    {HR_TIMEOUT, "ERROR_TIMEOUT"},
+    {HR_NAME_NOT_RESOLVED, "ERROR_NAME_NOT_RESOLVED"},
+    {HR_CANNOT_CONNECT, "ERROR_CANNOT_CONNECT"},
+    {HR_CONNECTION_ERROR, "ERROR_CONNECTION_ERROR"},
+    {HR_SECURE_FAILURE, "ERROR_SECURE_FAILURE"},
+    {HR_NOT_IMPLEMENTED, "E_NOTIMPL"},
+};
+
+void failure_name_code(uint32_t code, char name[static FAILURE_NAME_MAX])
+{
+    for (size_t i = 0; i < ELEMENTS(names); i++) {
+        if (names[i].code == code) {
+            (void)text_copy(name, FAILURE_NAME_MAX, names[i].name);
+            return;
+        }
+    }
+    if (code >= HR_HTTP_STATUS(100) && code <= HR_HTTP_STATUS(999))
+        (void)snprintf(name, FAILURE_NAME_MAX, "BG_E_HTTP_ERROR_%" PRIu32, code - HR_HTTP_STATUS(0));
+    else
+        (void)snprintf(name, FAILURE_NAME_MAX, "0x%08" PRIX32, code);
+}
+
+const char *failure_phase_text(enum failure_phase phase)
+{
+    switch (phase) {
+    case PHASE_NONE:
+        return "";
+    case PHASE_PING:
+        return "Ping";
+    case PHASE_CREATE:
+        return "Create-Session";
+    case PHASE_FRAGMENT:
+        return "Fragment";
+    case PHASE_CLOSE:
+        return "Close-Session";
+    case PHASE_CANCEL:
+        return "Cancel-Session";
+    case PHASE_REPLY:
+        return "downloading the reply";
+    case PHASE_SOURCE:
+        return "reading the source";
+    }
+    return "";
+}
+
+const char *failure_context_text(enum failure_context context)
+{
+    switch (context) {
+    case CONTEXT_NONE:
+        return "";
+    case CONTEXT_UNKNOWN:
+        return "unknown";
+    case CONTEXT_QUEUE_MANAGER:
+        return "the queue";
+    case CONTEXT_NOTIFICATION:
+        return "the notification";
+    case CONTEXT_LOCAL_FILE:
+        return "the local file";
+    case CONTEXT_REMOTE_FILE:
+        return "the server";
+    case CONTEXT_TRANSPORT:
+        return "the network";
+    case CONTEXT_REMOTE_APPLICATION:
+        return "the server's application";
+    }
+    return "";
+}
