@@ -103,13 +103,22 @@ def vtable_lines(short, interface, declare):
 
 
 def write_vtables(options):
-    declare = [HEAD, "#pragma once\n\n#include <systemd/sd-bus.h>\n\n"]
+    declare = [HEAD, "#pragma once\n\n#include <systemd/sd-bus.h>\n\n",
+               "struct dbus_property {\n    const char *name;\n    const char *type;\n"
+               "    sd_bus_property_get_t get;\n};\n\n"]
     define = [HEAD, f'#include "{options.header.rsplit("/", 1)[1]}"\n']
     for _, short, interface in interfaces(options.xml):
         declare.append(f"extern const sd_bus_vtable {short}_vtable[];\n")
+        declare.append(f"/* The properties alone, up to an entry without a name. */\n"
+                       f"extern const struct dbus_property {short}_properties[];\n")
         define.append(f"\nconst sd_bus_vtable {short}_vtable[] = {{\n    SD_BUS_VTABLE_START(0),\n")
         define.extend(vtable_lines(short, interface, declare))
         define.append("    SD_BUS_VTABLE_END,\n};\n")
+        define.append(f"\nconst struct dbus_property {short}_properties[] = {{\n")
+        for member in interface.iter("property"):
+            name = member.get("name")
+            define.append(f'    {{"{name}", "{member.get("type")}", {short}_get_{snake(name)}}},\n')
+        define.append("    {0},\n};\n")
     for path, text in ((options.header, declare), (options.source, define)):
         with open(path, "w", encoding="utf-8") as file:
             file.write("".join(text))
