@@ -21,6 +21,7 @@ struct settings {
     uint64_t response_timeout_usec;
     uint64_t max_jobs;
     uint64_t max_jobs_per_user;
+    uint64_t idle_exit_usec; /* of a daemon that was started on demand; another value only in tests */
 };
 
 #define SETTINGS_DEFAULT                               \
@@ -37,4 +38,5 @@ struct settings {
         .response_timeout_usec = 5 * USEC_PER_MIN,     \
         .max_jobs = STORE_JOBS_MAX,                    \
         .max_jobs_per_user = STORE_JOBS_MAX,           \
+        .idle_exit_usec = 10 * USEC_PER_MIN,           \
     })

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "base/parse.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <ini_configobj.h>
+#include <ini_valueobj.h>
+
+#define SECTION      "bitsqd"
+#define TEST_SECTION "Test" /* for the project's own tests: bounds that nobody should lower */
+
+enum kind {
+    KIND_COUNT,
+    KIND_SIZE,
+    KIND_DURATION,
+};
+
+struct key {
+    const char *section;
+    const char *name;
+    enum kind kind;
+    size_t offset; /* in struct settings */
+    uint64_t min, max;
+    const char *range; /* for people */
+};
+
+#define FIELD(field) offsetof(struct settings, field)
+
+static const struct key keys[] = {
+    {SECTION, "MaxActive", KIND_COUNT, FIELD(max_active), 1, ACTIVE_JOBS_MAX, "1 to 64"},
+    {SECTION, "MaxActivePerHost", KIND_COUNT, FIELD(max_active_per_host), 1, ACTIVE_JOBS_MAX, "1 to 64"},
+    {SECTION, "RetryDelay", KIND_DURATION, FIELD(retry_delay_usec), 10 * USEC_PER_MSEC, USEC_PER_DAY, "10ms to 1d"},
+    {SECTION, "RetryDelayMax", KIND_DURATION, FIELD(retry_delay_max_usec), 10 * USEC_PER_MSEC, USEC_PER_DAY,
+     "10ms to 1d"},
+    {SECTION, "NoProgressTimeout", KIND_DURATION, FIELD(no_progress_timeout_usec), 0, 3650 * USEC_PER_DAY,
+     "0 to 3650d"},
+    {SECTION, "FragmentMin", KIND_SIZE, FIELD(fragment_min_bytes), FRAGMENT_FLOOR_BYTES, FRAGMENT_CEILING_BYTES,
+     "5KiB to 1GiB"},
+    {SECTION, "FragmentMax", KIND_SIZE, FIELD(fragment_max_bytes), FRAGMENT_FLOOR_BYTES, FRAGMENT_CEILING_BYTES,
+     "5KiB to 1GiB"},
+    {SECTION, "TimeSlice", KIND_DURATION, FIELD(time_slice_usec), USEC_PER_SEC, USEC_PER_DAY, "1s to 1d"},
+    {SECTION, "ResponseTimeout", KIND_DURATION, FIELD(response_timeout_usec), 100 * USEC_PER_MSEC, USEC_PER_DAY,
+     "100ms to 1d"},
+    {SECTION, "MaxJobs", KIND_COUNT, FIELD(max_jobs), 1, STORE_JOBS_MAX, "1 to 2000000"},
+    {SECTION, "MaxJobsPerUser", KIND_COUNT, FIELD(max_jobs_per_user), 1, STORE_JOBS_MAX, "1 to 2000000"},
+    {TEST_SECTION, "FragmentFloor", KIND_SIZE, FIELD(fragment_floor_bytes), 1, FRAGMENT_FLOOR_BYTES, "1 to 5KiB"},
+    {TEST_SECTION, "IdleExit", KIND_DURATION, FIELD(idle_exit_usec), USEC_PER_MSEC, USEC_PER_DAY, "1ms to 1d"},
+};
+
+void config_done(struct config *config)
+{
+    free(config->state_directory);
+    config->state_directory = NULL;
+}
+
+static int fail(char **ret_message, int result, const char *file, uint32_t line, const char *what)
+{
+    int n = line > 0 ? asprintf(ret_message, "%s:%" PRIu32 ": %s", file, line, what)
+                     : asprintf(ret_message, "%s: %s", file, what);
+
+    if (n < 0)
+        *ret_message = NULL;
+    return result;
+}
+
+static int parse_value(const struct key *key, const char *text, uint64_t *ret)
+{
+    switch (key->kind) {
+    case KIND_COUNT:
+        return parse_u64(text, ret);
+    case KIND_SIZE:
+        return parse_size(text, ret);
+    case KIND_DURATION:
+        return parse_duration(text, ret);
+    }
+    return -EINVAL;
+}
+
+static int set_number(struct config *config, const struct key *key, const char *text, char **ret_reason)
+{
+    uint64_t value;
+    uint64_t minimum = key->min;
+
+    /* The tests may go below the floor of fragments; then the smallest fragment may follow. */
+    if (minimum == FRAGMENT_FLOOR_BYTES && config->settings.fragment_floor_bytes < minimum)
+        minimum = config->settings.fragment_floor_bytes;
+    int r = parse_value(key, text, &value);
+    if (r >= 0 && value >= minimum && value <= key->max) {
+        memcpy((char *)&config->settings + key->offset, &value, sizeof(value));
+        return 0;
+    }
+    if (asprintf(ret_reason, "%s=%s is not a valid value; it takes %s", key->name, text, key->range) < 0)
+        *ret_reason = NULL;
+    return -EINVAL;
+}
+
+/* A state folder may begin with ~/ or %h/, as in units. */
+static int set_state_directory(struct config *config, const char *text, char **ret_reason)
+{
+    const char *home = getenv("HOME");
+    const char *rest = strncmp(text, "~/", 2) == 0 ? text + 1 : strncmp(text, "%h/", 3) == 0 ? text + 2 : NULL;
+    char *path = NULL;
+
+    if (rest && home && asprintf(&path, "%s%s", home, rest) < 0)
+        return -ENOMEM;
+    if (!path)
+        path = strdup(text);
+    if (!path)
+        return -ENOMEM;
+    if (path[0] != '/') {
+        free(path);
+        *ret_reason = strdup("StateDirectory= needs an absolute path, or one that begins with ~/");
+        return -EINVAL;
+    }
+    free(config->state_directory);
+    config->state_directory = path;
+    return 0;
+}
+
+static int apply(struct config *config, const char *section, const char *name, const char *text, char **ret_reason)
+{
+    if (strcmp(section, SECTION) == 0 && strcmp(name, "StateDirectory") == 0)
+        return set_state_directory(config, text, ret_reason);
+    for (size_t i = 0; i < ELEMENTS(keys); i++)
+        if (strcmp(keys[i].section, section) == 0 && strcmp(keys[i].name, name) == 0)
+            return set_number(config, &keys[i], text, ret_reason);
+    return -ENXIO;
+}
+
+struct reading {
+    const char *file;
+    struct ini_cfgobj *ini;
+    struct config *config;
+    void (*warn)(const char *text);
+    char **ret_message;
+};
+
+static void warn_unknown(const struct reading *reading, uint32_t line, const char *section, const char *name)
+{
+    _cleanup_free_ char *text = NULL;
+
+    if (asprintf(&text, "%s:%" PRIu32 ": there is no key %s in [%s]; it is ignored (see bitsqd(8))", reading->file,
+                 line, name, section) < 0)
+        text = NULL;
+    if (text)
+        reading->warn(text);
+}
+
+static int read_key(const struct reading *reading, const char *section, const char *name)
+{
+    struct value_obj *value = NULL;
+    _cleanup_free_ char *reason = NULL;
+    uint32_t line = 0;
+
+    int r = ini_get_config_valueobj(section, name, reading->ini, INI_GET_LAST_VALUE, &value);
+    if (r != 0 || !value)
+        return fail(reading->ret_message, -EIO, reading->file, 0, "cannot be read");
+    (void)value_get_line(value, &line);
+    const char *text = ini_get_const_string_config_value(value, &r);
+    if (!text)
+        return fail(reading->ret_message, -EINVAL, reading->file, line, "the value cannot be read");
+    r = apply(reading->config, section, name, text, &reason);
+    if (r == -ENXIO) {
+        warn_unknown(reading, line, section, name);
+        return 0;
+    }
+    return r < 0 ? fail(reading->ret_message, r, reading->file, line, reason ? reason : strerror(-r)) : 0;
+}
+
+static int read_section(const struct reading *reading, const char *section)
+{
+    int count = 0, error = 0, r = 0;
+    char **names = ini_get_attribute_list(reading->ini, section, &count, &error);
+
+    if (!names)
+        return fail(reading->ret_message, -EIO, reading->file, 0, "cannot be read");
+    for (int i = 0; i < count && r >= 0; i++)
+        r = read_key(reading, section, names[i]);
+    ini_free_attribute_list(names);
+    return r;
+}
+
+static int read_sections(const struct reading *reading)
+{
+    static const char *const first[] = {TEST_SECTION, SECTION};
+    int count = 0, error = 0, r = 0;
+    char **sections = ini_get_section_list(reading->ini, &count, &error);
+
+    /* What the tests loosen comes first; anything else is reported as unknown. */
+    for (size_t i = 0; i < ELEMENTS(first) && r >= 0; i++)
+        for (int j = 0; j < count && r >= 0; j++)
+            if (strcmp(sections[j], first[i]) == 0)
+                r = read_section(reading, sections[j]);
+    for (int j = 0; j < count && r >= 0; j++)
+        if (strcmp(sections[j], SECTION) != 0 && strcmp(sections[j], TEST_SECTION) != 0)
+            r = read_section(reading, sections[j]);
+    ini_free_section_list(sections);
+    return r;
+}
+
+static int parse_failure(const struct reading *reading)
+{
+    char **errors = NULL;
+    int r = -EINVAL;
+
+    if (ini_config_error_count(reading->ini) > 0 && ini_config_get_errors(reading->ini, &errors) == 0 && errors &&
+        errors[0])
+        r = fail(reading->ret_message, -EINVAL, reading->file, 0, errors[0]);
+    else
+        r = fail(reading->ret_message, -EINVAL, reading->file, 0, "this is not a configuration file");
+    ini_config_free_errors(errors);
+    return r;
+}
+
+static int read_file(const char *path, struct config *config, void (*warn)(const char *text), char **ret_message)
+{
+    struct ini_cfgfile *file = NULL;
+    struct reading reading = {.file = path, .config = config, .warn = warn, .ret_message = ret_message};
+
+    int r = ini_config_create(&reading.ini);
+    if (r != 0)
+        return -r;
+    r = ini_config_file_open(path, 0, &file);
+    if (r == ENOENT) {
+        ini_config_destroy(reading.ini);
+        return 0;
+    }
+    if (r != 0)
+        r = fail(ret_message, -r, path, 0, strerror(r));
+    else if (ini_config_parse(file, INI_STOP_ON_ANY, INI_MV1S_OVERWRITE, INI_PARSE_NOWRAP, reading.ini) != 0)
+        r = parse_failure(&reading);
+    else
+        r = read_sections(&reading);
+    if (file)
+        ini_config_file_destroy(file);
+    ini_config_destroy(reading.ini);
+    return r;
+}
+
+static char *home_folder(void)
+{
+    const char *home = getenv("HOME");
+    const struct passwd *user;
+
+    if (home && home[0] == '/')
+        return strdup(home);
+    user = getpwuid(geteuid());
+    return user ? strdup(user->pw_dir) : NULL;
+}
+
+/* $VARIABLE/bitsq, or ~/FALLBACK/bitsq where it is not set to an absolute path (XDG Base Directory Specification). */
+static char *xdg_folder(const char *variable, const char *fallback)
+{
+    const char *base = getenv(variable);
+    _cleanup_free_ char *home = NULL;
+    char *path = NULL;
+
+    if (base && base[0] == '/')
+        return asprintf(&path, "%s/bitsq", base) < 0 ? NULL : path;
+    home = home_folder();
+    if (!home || asprintf(&path, "%s/%s/bitsq", home, fallback) < 0)
+        return NULL;
+    return path;
+}
+
+static int read_all(const char *path, struct config *config, void (*warn)(const char *text), char **ret_message)
+{
+    _cleanup_free_ char *pattern = NULL;
+    glob_t found = {0};
+
+    int r = read_file(path, config, warn, ret_message);
+    if (r < 0)
+        return r;
+    if (asprintf(&pattern, "%s.d/*.conf", path) < 0)
+        return -ENOMEM;
+    if (glob(pattern, 0, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc && r >= 0; i++)
+            r = read_file(found.gl_pathv[i], config, warn, ret_message);
+    globfree(&found);
+    return r;
+}
+
+int config_load(const char *path, void (*warn)(const char *text), struct config *ret, char **ret_message)
+{
+    _cleanup_(config_done) struct config config = {.settings = SETTINGS_DEFAULT};
+    _cleanup_free_ char *folder = NULL, *own = NULL;
+
+    if (!path) {
+        folder = xdg_folder("XDG_CONFIG_HOME", ".config");
+        if (!folder || asprintf(&own, "%s/bitsqd.conf", folder) < 0)
+            return -ENOMEM;
+        path = own;
+    }
+    int r = read_all(path, &config, warn, ret_message);
+    if (r < 0)
+        return r;
+    if (config.settings.fragment_max_bytes < config.settings.fragment_min_bytes)
+        return fail(ret_message, -EINVAL, path, 0, "FragmentMax= is smaller than FragmentMin=");
+    if (!config.state_directory)
+        config.state_directory = xdg_folder("XDG_STATE_HOME", ".local/state");
+    if (!config.state_directory)
+        return -ENOMEM;
+    *ret = config;
+    config.state_directory = NULL;
+    return 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The configuration file as plain data: ~/.config/bitsq/bitsqd.conf, then bitsqd.conf.d/NAME.conf beside it in the
+ * order of their names, each of which may overrule what came before. A file that is not there is an empty one.
+ *
+ *   [bitsqd]
+ *   MaxActive=4
+ *   RetryDelay=5s
+ */
+#pragma once
+
+#include "core/settings.h"
+
+#include "base/cleanup.h"
+
+struct config {
+    struct settings settings;
+    char *state_directory; /* absolute; never NULL after config_load() */
+};
+
+void config_done(struct config *config);
+
+/*
+ * PATH NULL: the user's own. An unknown key is told to WARN with file and line and otherwise ignored; a bad value is
+ * -EINVAL with a sentence in *ret_message (malloc'ed), *ret is untouched then.
+ */
+int config_load(const char *path, void (*warn)(const char *text), struct config *ret, char **ret_message);
