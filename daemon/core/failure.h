@@ -65,6 +65,7 @@ struct failure {
 #define HR_CONNECTION_ERROR        0x80072EFEu
 #define HR_SECURE_FAILURE          0x80072F8Fu
 #define HR_HTTP_STATUS(status)     (0x80190000u + (uint32_t)(status)) /* BG_E_HTTP_ERROR_nnn */
+#define HR_OUT_OF_MEMORY           0x8007000Eu                        /* E_OUTOFMEMORY */
 #define HR_NOT_IMPLEMENTED         0x80004001u                        /* E_NOTIMPL */
 
 /* The stable name of an HRESULT, written into NAME ("0x…" for one that nobody named). */

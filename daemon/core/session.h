@@ -54,7 +54,8 @@ struct session_record {
     uint32_t stalled_acks; /* in this session, in a row */
     bool
         lost_session_tried; /* once a job: a 4xx or 500 without a code after a reconnect was taken for a lost session */
-    bool close_attempted;   /* a Close-Session may have reached the server */
+    bool close_attempted;   /* a Close-Session whose fate is unknown may have reached the server */
+    bool source_error_tried; /* since the last progress: the source could not be read, and that was waited out once */
 };
 
 /* What does not change while an attempt lasts. The runner fills it from the job and the configuration. */
@@ -79,16 +80,23 @@ struct session {
     /* In flight only; zero after a restart. */
     enum exchange_kind awaiting; /* the exchange that is under way */
     bool awaiting_commit;        /* a PERSIST that has not been answered yet */
+    bool must_persist;           /* the record holds what must be durable before the next request */
+    bool record_changed;         /* since it was last handed out to be saved */
     bool running;                /* between START and the action that ends the attempt */
+    bool ended;                  /* DONE or GONE was said: nothing happens any more */
+    bool progressed;             /* since the last error of this process */
+    bool first_close;            /* the Close-Session that is due or under way has no predecessor of unknown fate */
     bool needs_ping;             /* resumed: Ping before anything else */
     bool yield_wanted;
-    bool after_restart;           /* of the daemon: the first fragment is a small one */
-    uint64_t connection;          /* that this session last used, 0 = unknown */
-    uint64_t fragment_sent_bytes; /* length of the Fragment under way */
-    uint64_t started_usec;        /* CLOCK_MONOTONIC up to which no_progress_usec has been counted */
-    struct failure failure;       /* what ends the job once a best-effort Cancel-Session is through */
-    bool drop_then_fail;
-    bool drop_then_create;
+    bool after_restart;             /* of the daemon: the first fragment is a small one */
+    uint64_t connection;            /* that this session last used, 0 = unknown */
+    uint64_t fragment_sent_bytes;   /* length of the Fragment under way, */
+    uint64_t fragment_resent_bytes; /* how much of it had been sent before, */
+    uint64_t sent_high_before;      /* and sent_high_offset before it */
+    uint64_t started_usec;          /* CLOCK_MONOTONIC up to which no_progress_usec has been counted */
+    struct failure failure; /* why a best-effort Cancel-Session is under way, and when it is through, whatever came: */
+    bool drop_then_fail;    /* the job ends */
+    bool drop_then_create;  /* a new session begins */
 };
 
 enum session_event {
