@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The daemon itself: what it says about itself, and its end. */
+#include "internal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+
+struct bitsq_daemon {
+    char *version, *state_directory, *started_by; /* NULL = not said */
+    char **degraded;
+    size_t degraded_count;
+    int pid;
+    uint32_t active_jobs;
+    uint64_t rate, next_wakeup;
+};
+
+_public_ bitsq_daemon *bitsq_daemon_free(bitsq_daemon *daemon)
+{
+    if (!daemon)
+        return NULL;
+    free(daemon->version);
+    free(daemon->state_directory);
+    free(daemon->started_by);
+    for (size_t i = 0; i < daemon->degraded_count; i++)
+        free(daemon->degraded[i]);
+    free(daemon->degraded);
+    free(daemon);
+    return NULL;
+}
+
+static int read_text(sd_bus_message *m, char **place)
+{
+    const char *text;
+
+    int r = sd_bus_message_read(m, "v", "s", &text);
+    if (r < 0)
+        return r;
+    free(*place);
+    *place = strdup(text);
+    return *place ? 0 : -ENOMEM;
+}
+
+static int read_path(sd_bus_message *m, char **place)
+{
+    const void *bytes;
+    size_t length;
+
+    int r = sd_bus_message_enter_container(m, 'v', "ay");
+    if (r < 0 || (r = sd_bus_message_read_array(m, 'y', &bytes, &length)) < 0)
+        return r;
+    free(*place);
+    *place = strndup(length > 0 ? bytes : "", length);
+    return *place ? sd_bus_message_exit_container(m) : -ENOMEM;
+}
+
+static int read_degraded(sd_bus_message *m, bitsq_daemon *daemon)
+{
+    const char *sentence;
+
+    int r = sd_bus_message_enter_container(m, 'v', "as");
+    if (r < 0 || (r = sd_bus_message_enter_container(m, 'a', "s")) < 0)
+        return r;
+    while ((r = sd_bus_message_read(m, "s", &sentence)) > 0) {
+        char **grown = reallocarray(daemon->degraded, daemon->degraded_count + 1, sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        daemon->degraded = grown;
+        daemon->degraded[daemon->degraded_count] = strdup(sentence);
+        if (!daemon->degraded[daemon->degraded_count++])
+            return -ENOMEM;
+    }
+    if (r < 0 || (r = sd_bus_message_exit_container(m)) < 0)
+        return r;
+    return sd_bus_message_exit_container(m);
+}
+
+static int read_property(sd_bus_message *m, const char *name, bitsq_daemon *daemon)
+{
+    if (strcmp(name, MANAGER_PROPERTY_VERSION) == 0)
+        return read_text(m, &daemon->version);
+    if (strcmp(name, MANAGER_PROPERTY_STARTED_BY) == 0)
+        return read_text(m, &daemon->started_by);
+    if (strcmp(name, MANAGER_PROPERTY_STATE_DIRECTORY) == 0)
+        return read_path(m, &daemon->state_directory);
+    if (strcmp(name, MANAGER_PROPERTY_DEGRADED) == 0)
+        return read_degraded(m, daemon);
+    if (strcmp(name, MANAGER_PROPERTY_ACTIVE_JOBS) == 0)
+        return sd_bus_message_read(m, "v", "u", &daemon->active_jobs);
+    if (strcmp(name, MANAGER_PROPERTY_RATE) == 0)
+        return sd_bus_message_read(m, "v", "t", &daemon->rate);
+    if (strcmp(name, MANAGER_PROPERTY_NEXT_WAKEUP) == 0)
+        return sd_bus_message_read(m, "v", "t", &daemon->next_wakeup);
+    return sd_bus_message_skip(m, "v");
+}
+
+static int read_daemon(sd_bus_message *m, bitsq_daemon *daemon)
+{
+    const char *name;
+
+    int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+    while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+        r = sd_bus_message_read(m, "s", &name);
+        if (r >= 0)
+            r = read_property(m, name, daemon);
+        if (r >= 0)
+            r = sd_bus_message_exit_container(m);
+    }
+    return r;
+}
+
+/* The process at the other end; the kernel knows it, whatever the daemon says. */
+static int peer_pid(bitsq_client *client, int *ret)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+
+    int fd = sd_bus_get_fd(client->bus);
+    if (fd < 0)
+        return client_fail_bus(client, fd, NULL);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return client_fail_bus(client, -errno, NULL);
+    *ret = peer.pid;
+    return 0;
+}
+
+_public_ int bitsq_client_get_daemon(bitsq_client *client, bitsq_daemon **ret_daemon)
+{
+    _cleanup_(sd_bus_message_unref_p) sd_bus_message *reply = NULL;
+    _cleanup_(bitsq_daemon_free_p) bitsq_daemon *daemon = calloc(1, sizeof(*daemon));
+
+    if (!daemon)
+        return client_fail_memory(client);
+    int r = client_get_all(client, BITSQ_DBUS_PATH, MANAGER_INTERFACE, &reply);
+    if (r < 0 || (r = client_check_reply(client, read_daemon(reply, daemon))) < 0 ||
+        (r = peer_pid(client, &daemon->pid)) < 0)
+        return r;
+    *ret_daemon = TAKE_PTR(daemon);
+    return 0;
+}
+
+_public_ const char *bitsq_daemon_get_version(const bitsq_daemon *daemon)
+{
+    return daemon->version ? daemon->version : "";
+}
+
+_public_ int bitsq_daemon_get_pid(const bitsq_daemon *daemon)
+{
+    return daemon->pid;
+}
+
+_public_ const char *bitsq_daemon_get_state_directory(const bitsq_daemon *daemon)
+{
+    return daemon->state_directory ? daemon->state_directory : "";
+}
+
+_public_ const char *bitsq_daemon_get_started_by(const bitsq_daemon *daemon)
+{
+    return daemon->started_by ? daemon->started_by : "";
+}
+
+_public_ uint32_t bitsq_daemon_get_active_jobs(const bitsq_daemon *daemon)
+{
+    return daemon->active_jobs;
+}
+
+_public_ uint64_t bitsq_daemon_get_rate(const bitsq_daemon *daemon)
+{
+    return daemon->rate;
+}
+
+_public_ uint64_t bitsq_daemon_get_next_wakeup(const bitsq_daemon *daemon)
+{
+    return daemon->next_wakeup;
+}
+
+_public_ const char *bitsq_daemon_get_degraded(const bitsq_daemon *daemon, size_t index)
+{
+    return index < daemon->degraded_count ? daemon->degraded[index] : NULL;
+}
+
+/* Waits until the process is gone, and its lock with it. */
+static int await_exit(int pidfd, uint64_t timeout_usec)
+{
+    struct pollfd gone = {.fd = pidfd, .events = POLLIN};
+    uint64_t msec = timeout_usec / 1000;
+
+    int r = poll(&gone, 1, msec > INT_MAX ? INT_MAX : (int)msec);
+    return r < 0 ? -errno : r == 0 ? -ETIMEDOUT : 0;
+}
+
+_public_ int bitsq_client_stop_daemon(bitsq_client *client, uint64_t timeout_usec)
+{
+    _cleanup_(sd_bus_message_unref_p) sd_bus_message *reply = NULL;
+    int pid;
+
+    if (!client->bus)
+        return client_fail(client, -ENOTCONN, "Disconnected", "there is no connection to the daemon; connect first");
+    int r = peer_pid(client, &pid);
+    if (r < 0)
+        return r;
+    _cleanup_close_ int pidfd = pidfd_open(pid, 0);
+    if (pidfd < 0)
+        return client_fail(client, -errno, "Failed", "process %d, the daemon's, cannot be found: %s", pid,
+                           strerror(errno));
+    /* it still answers: so the number has not gone to another process before we held it */
+    r = client_get_all(client, BITSQ_DBUS_PATH, MANAGER_INTERFACE, &reply);
+    if (r < 0)
+        return r;
+    if (pidfd_send_signal(pidfd, SIGTERM, NULL, 0) < 0)
+        return client_fail(client, -errno, "NotPermitted", "process %d, the daemon's, cannot be ended: %s", pid,
+                           strerror(errno));
+    r = await_exit(pidfd, timeout_usec);
+    if (r == -ETIMEDOUT)
+        return client_fail(client, r, "TimedOut",
+                           "the daemon, process %d, has not ended yet; see its log, or end it with `kill -9 %d`", pid,
+                           pid);
+    if (r < 0)
+        return client_fail(client, r, "Failed", "waiting for its end: %s", strerror(-r));
+    client->bus = sd_bus_close_unref(client->bus);
+    return 0;
+}

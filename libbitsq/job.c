@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A job as the daemon describes it: an a{sv} with the properties of org.bitsq1.Job. */
+#include "job.h"
+
+#include "internal.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+_public_ bitsq_job *bitsq_job_free(bitsq_job *job)
+{
+    if (!job)
+        return NULL;
+    char *owned[] = {job->key,           job->name,        job->type,        job->state,
+                     job->priority,      job->group,       job->source,      job->url,
+                     job->session,       job->host,        job->error_name,  job->error_text,
+                     job->error_context, job->error_phase, job->server_name, job->server_address};
+
+    for (size_t i = 0; i < ELEMENTS(owned); i++)
+        free(owned[i]);
+    for (size_t i = 0; i < job->gates_count; i++)
+        free(job->gates[i]);
+    free(job->gates);
+    for (size_t i = 0; i < job->attempts_count; i++) {
+        free(job->attempts_log[i].name);
+        free(job->attempts_log[i].phase);
+    }
+    free(job->attempts_log);
+    (void)bitsq_job_options_free(job->options);
+    free(job);
+    return NULL;
+}
+
+static int replace(char **place, const char *text)
+{
+    char *copy = strdup(text);
+
+    if (!copy)
+        return -ENOMEM;
+    free(*place);
+    *place = copy;
+    return 0;
+}
+
+static int read_string(sd_bus_message *m, char **place)
+{
+    const char *text;
+
+    int r = sd_bus_message_read(m, "v", "s", &text);
+    return r < 0 ? r : replace(place, text);
+}
+
+static int read_source(sd_bus_message *m, bitsq_job *job)
+{
+    const void *bytes;
+    size_t length;
+
+    int r = sd_bus_message_enter_container(m, 'v', "ay");
+    if (r < 0 || (r = sd_bus_message_read_array(m, 'y', &bytes, &length)) < 0)
+        return r;
+    char *copy = strndup(length > 0 ? bytes : "", length);
+    if (!copy)
+        return -ENOMEM;
+    free(job->source);
+    job->source = copy;
+    return sd_bus_message_exit_container(m);
+}
+
+static int read_gates(sd_bus_message *m, bitsq_job *job)
+{
+    const char *gate;
+
+    int r = sd_bus_message_enter_container(m, 'v', "as");
+    if (r < 0 || (r = sd_bus_message_enter_container(m, 'a', "s")) < 0)
+        return r;
+    while ((r = sd_bus_message_read(m, "s", &gate)) > 0) {
+        char **grown = reallocarray(job->gates, job->gates_count + 1, sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        job->gates = grown;
+        job->gates[job->gates_count] = strdup(gate);
+        if (!job->gates[job->gates_count++])
+            return -ENOMEM;
+    }
+    if (r < 0 || (r = sd_bus_message_exit_container(m)) < 0)
+        return r;
+    return sd_bus_message_exit_container(m);
+}
+
+static int read_error(sd_bus_message *m, bitsq_job *job)
+{
+    const char *name, *text;
+
+    int r = sd_bus_message_read(m, "v", "(sus)", &name, &job->error_code, &text);
+    if (r >= 0)
+        r = replace(&job->error_name, name);
+    return r < 0 ? r : replace(&job->error_text, text);
+}
+
+/* The dictionaries within a job: small ones, with keys of their own. */
+static int read_dictionary(sd_bus_message *m, bitsq_job *job,
+                           int (*read)(sd_bus_message *m, const char *key, bitsq_job *job))
+{
+    const char *key;
+
+    int r = sd_bus_message_enter_container(m, 'v', "a{sv}");
+    if (r < 0 || (r = sd_bus_message_enter_container(m, 'a', "{sv}")) < 0)
+        return r;
+    while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+        if ((r = sd_bus_message_read(m, "s", &key)) < 0 || (r = read(m, key, job)) < 0 ||
+            (r = sd_bus_message_exit_container(m)) < 0)
+            return r;
+    }
+    if (r < 0 || (r = sd_bus_message_exit_container(m)) < 0)
+        return r;
+    return sd_bus_message_exit_container(m);
+}
+
+static int read_detail(sd_bus_message *m, const char *key, bitsq_job *job)
+{
+    if (strcmp(key, "http_status") == 0)
+        return sd_bus_message_read(m, "v", "u", &job->error_http_status);
+    if (strcmp(key, "context_text") == 0)
+        return read_string(m, &job->error_context);
+    if (strcmp(key, "phase") == 0)
+        return read_string(m, &job->error_phase);
+    return sd_bus_message_skip(m, "v");
+}
+
+static int read_server(sd_bus_message *m, const char *key, bitsq_job *job)
+{
+    if (strcmp(key, "name") == 0)
+        return read_string(m, &job->server_name);
+    if (strcmp(key, "address") == 0)
+        return read_string(m, &job->server_address);
+    return sd_bus_message_skip(m, "v");
+}
+
+static int read_attempts(sd_bus_message *m, bitsq_job *job)
+{
+    struct attempt attempt;
+    const char *name, *phase;
+
+    int r = sd_bus_message_enter_container(m, 'v', JOB_PROPERTY_ATTEMPT_LOG_TYPE);
+    if (r < 0 || (r = sd_bus_message_enter_container(m, 'a', "(tsist)")) < 0)
+        return r;
+    while ((r = sd_bus_message_read(m, "(tsist)", &attempt.time, &name, &attempt.http_status, &phase,
+                                    &attempt.acknowledged)) > 0) {
+        struct attempt *grown = reallocarray(job->attempts_log, job->attempts_count + 1, sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        job->attempts_log = grown;
+        attempt.name = strdup(name);
+        attempt.phase = strdup(phase);
+        job->attempts_log[job->attempts_count++] = attempt;
+        if (!attempt.name || !attempt.phase)
+            return -ENOMEM;
+    }
+    if (r < 0 || (r = sd_bus_message_exit_container(m)) < 0)
+        return r;
+    return sd_bus_message_exit_container(m);
+}
+
+static int read_options(sd_bus_message *m, bitsq_job *job)
+{
+    bitsq_job_options *options;
+
+    int r = sd_bus_message_enter_container(m, 'v', "a{sv}");
+    if (r < 0 || (r = options_read(m, &options)) < 0)
+        return r;
+    (void)bitsq_job_options_free(job->options);
+    job->options = options;
+    return sd_bus_message_exit_container(m);
+}
+
+/* The plain properties: where they go in the struct. */
+static const struct {
+    const char *name;
+    const char *type;
+    size_t offset;
+} plain[] = {
+    {JOB_PROPERTY_ID, "t", offsetof(bitsq_job, id)},
+    {JOB_PROPERTY_KEY, "s", offsetof(bitsq_job, key)},
+    {JOB_PROPERTY_NAME, "s", offsetof(bitsq_job, name)},
+    {JOB_PROPERTY_OWNER, "u", offsetof(bitsq_job, owner)},
+    {JOB_PROPERTY_TYPE, "s", offsetof(bitsq_job, type)},
+    {JOB_PROPERTY_STATE, "s", offsetof(bitsq_job, state)},
+    {JOB_PROPERTY_PRIORITY, "s", offsetof(bitsq_job, priority)},
+    {JOB_PROPERTY_GROUP, "s", offsetof(bitsq_job, group)},
+    {JOB_PROPERTY_URL, "s", offsetof(bitsq_job, url)},
+    {JOB_PROPERTY_SIZE, "t", offsetof(bitsq_job, size)},
+    {JOB_PROPERTY_ACKNOWLEDGED, "t", offsetof(bitsq_job, acknowledged)},
+    {JOB_PROPERTY_RESENT, "t", offsetof(bitsq_job, resent)},
+    {JOB_PROPERTY_RATE, "t", offsetof(bitsq_job, rate)},
+    {JOB_PROPERTY_ATTEMPTS, "u", offsetof(bitsq_job, attempts)},
+    {JOB_PROPERTY_NEXT_ATTEMPT, "t", offsetof(bitsq_job, next_attempt)},
+    {JOB_PROPERTY_CREATED, "t", offsetof(bitsq_job, created)},
+    {JOB_PROPERTY_STARTED, "t", offsetof(bitsq_job, started)},
+    {JOB_PROPERTY_FINISHED, "t", offsetof(bitsq_job, finished)},
+    {JOB_PROPERTY_SESSION, "s", offsetof(bitsq_job, session)},
+    {JOB_PROPERTY_HOST, "s", offsetof(bitsq_job, host)},
+    {JOB_PROPERTY_CONFIRMED, "b", offsetof(bitsq_job, confirmed)},
+};
+
+static int read_property(sd_bus_message *m, const char *name, bitsq_job *job)
+{
+    for (size_t i = 0; i < ELEMENTS(plain); i++) {
+        if (strcmp(plain[i].name, name) != 0)
+            continue;
+        void *place = (char *)job + plain[i].offset;
+        return *plain[i].type == 's' ? read_string(m, place) : sd_bus_message_read(m, "v", plain[i].type, place);
+    }
+    if (strcmp(name, JOB_PROPERTY_SOURCE) == 0)
+        return read_source(m, job);
+    if (strcmp(name, JOB_PROPERTY_GATES) == 0)
+        return read_gates(m, job);
+    if (strcmp(name, JOB_PROPERTY_ERROR) == 0)
+        return read_error(m, job);
+    if (strcmp(name, JOB_PROPERTY_ERROR_DETAILS) == 0)
+        return read_dictionary(m, job, read_detail);
+    if (strcmp(name, JOB_PROPERTY_SERVER) == 0)
+        return read_dictionary(m, job, read_server);
+    if (strcmp(name, JOB_PROPERTY_ATTEMPT_LOG) == 0)
+        return read_attempts(m, job);
+    if (strcmp(name, JOB_PROPERTY_OPTIONS) == 0)
+        return read_options(m, job);
+    return sd_bus_message_skip(m, "v");
+}
+
+int job_read(sd_bus_message *m, bitsq_job **ret)
+{
+    _cleanup_(bitsq_job_free_p) bitsq_job *job = calloc(1, sizeof(*job));
+    const char *name;
+
+    if (!job)
+        return -ENOMEM;
+    int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+    if (r < 0)
+        return r;
+    while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+        if ((r = sd_bus_message_read(m, "s", &name)) < 0 || (r = read_property(m, name, job)) < 0 ||
+            (r = sd_bus_message_exit_container(m)) < 0)
+            return r;
+    }
+    if (r < 0 || (r = sd_bus_message_exit_container(m)) < 0)
+        return r;
+    *ret = TAKE_PTR(job);
+    return 0;
+}
