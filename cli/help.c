@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/help.h"
+
+#include "cli/args.h"
+#include "cli/json.h"
+
+#include <string.h>
+
+#define SELECTION_HELP                                                                              \
+    "SELECTION is one or more IDs and ranges (12 15 20-30), or --group, --state or --all; several " \
+    "conditions\nmust all hold.\n"
+
+const struct verb verbs[] = {
+    {"add", verb_add, "[OPTIONS] FILE... URL", "queue uploads; prints one job ID a line",
+     "A URL that ends in / keeps the names of the files; several files need one. The command returns when the\n"
+     "jobs are safely on disk: the daemon goes on with them, whatever happens to this terminal.\n"
+     "\n"
+     "  bitsq add report.iso https://up.example.org/in/\n"
+     "  find photos -type f -print0 | bitsq add --from-file - -0 https://up.example.org/in/\n",
+     add_options},
+    {"list", verb_list, "[OPTIONS] [ID|FIRST-LAST...]", "table of jobs", NULL, list_options},
+    {"show", verb_show, "ID...", "everything about a job", NULL, NULL},
+    {"watch", verb_watch, "[ID...]", "live view; one line per change where the output is no terminal",
+     "Keys: q quits. The jobs go on.\n", NULL},
+    {"wait", verb_wait, "[OPTIONS] ID...", "block until jobs are done; the exit code says how it went",
+     "0 done, 4 failed, 5 cancelled, 6 timeout, 10 of several some failed. Ctrl-C detaches (130): the jobs go on.\n",
+     wait_options},
+    {"pause", verb_pause, "SELECTION", "stop jobs for now; what was sent is kept", SELECTION_HELP, select_options},
+    {"resume", verb_resume, "SELECTION", "let paused jobs go on", SELECTION_HELP, select_options},
+    {"cancel", verb_cancel, "SELECTION", "give uploads up for good", SELECTION_HELP, bulk_options},
+    {"retry", verb_retry, "SELECTION", "try failed jobs again, and retrying ones at once", SELECTION_HELP,
+     select_options},
+    {"remove", verb_remove, "SELECTION", "take finished jobs off the list", SELECTION_HELP, bulk_options},
+    {"daemon", verb_daemon, "status | start | reload | restart | stop", "look at the daemon, or steer it", NULL, NULL},
+    {"version", verb_version, "", "print the version", NULL, NULL},
+    {"help", verb_help, "[COMMAND]", "show help", NULL, NULL},
+    {0},
+};
+
+const struct verb *verb_find(const char *name)
+{
+    if (strcmp(name, "ls") == 0)
+        name = "list";
+    for (const struct verb *verb = verbs; verb->name; verb++)
+        if (strcmp(verb->name, name) == 0)
+            return verb;
+    return NULL;
+}
+
+void help_overview(FILE *out)
+{
+    (void)fputs("Usage: bitsq COMMAND [OPTIONS] ...\n"
+                "Upload files in the background: queued, resumed, retried until they are there.\n\n",
+                out);
+    for (const struct verb *verb = verbs; verb->name; verb++)
+        (void)fprintf(out, "  %-8s %s\n", verb->name, verb->summary);
+    (void)fputs("\nOptions of every command: --json[=lines], --color=WHEN, --help\n"
+                "bitsq help COMMAND tells more; the manual is bitsq(1).\n",
+                out);
+}
+
+static void help_options(FILE *out, const struct option_spec *options)
+{
+    for (const struct option_spec *spec = options; spec && spec->name; spec++) {
+        char left[48];
+        const char *argument = spec->argument ? spec->argument : "";
+        const char *space = *argument != '\0' && *argument != '[' ? " " : "";
+        if (spec->id < OPTION_LONG)
+            (void)snprintf(left, sizeof(left), "-%c, --%s%s%s", spec->id, spec->name, space, argument);
+        else
+            (void)snprintf(left, sizeof(left), "    --%s%s%s", spec->name, space, argument);
+        (void)fprintf(out, "  %-30s %s\n", left, spec->help);
+    }
+}
+
+void help_verb(FILE *out, const struct verb *verb)
+{
+    (void)fprintf(out, "Usage: bitsq %s %s\n%s.\n", verb->name, verb->usage, verb->summary);
+    if (verb->details)
+        (void)fprintf(out, "\n%s", verb->details);
+    (void)fputs("\nOptions:\n", out);
+    help_options(out, verb->options);
+    help_options(out, common_options);
+}
+
+int verb_help(struct cli *cli, int argc, char **argv)
+{
+    struct args args;
+    const char *value;
+    int code;
+
+    args_init(&args, cli, argc, argv);
+    if (args_next(&args, &value, &code) == ARGS_EXIT)
+        return code;
+    if (optind == argc) {
+        help_overview(stdout);
+        return EXIT_OK;
+    }
+    const struct verb *verb = verb_find(argv[optind]);
+    if (!verb)
+        return cli_fail(cli, EXIT_USAGE, "Usage", "there is no command %s; bitsq help shows those there are",
+                        argv[optind]);
+    help_verb(stdout, verb);
+    return EXIT_OK;
+}
+
+int verb_version(struct cli *cli, int argc, char **argv)
+{
+    struct args args;
+    const char *value;
+    int code;
+
+    args_init(&args, cli, argc, argv);
+    if (args_next(&args, &value, &code) == ARGS_EXIT)
+        return code;
+    if (optind != argc)
+        return args_fail_usage(&args, "nothing may follow");
+    if (cli->json == JSON_OFF) {
+        (void)printf("bitsq %s\n", bitsq_version());
+        return EXIT_OK;
+    }
+    struct json_object *object = json_start("bitsq.version/1");
+    json_set_text(object, "version", bitsq_version());
+    json_print(object);
+    return EXIT_OK;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/row.h"
+
+#include "cli/cli.h"
+
+#include "base/moment.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <langinfo.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+static enum row_tone tone_of(bitsq_state state)
+{
+    switch (state) {
+    case BITSQ_STATE_CONNECTING:
+    case BITSQ_STATE_TRANSFERRING:
+        return TONE_ACTIVE;
+    case BITSQ_STATE_BLOCKED:
+    case BITSQ_STATE_RETRYING:
+    case BITSQ_STATE_CANCELLING:
+        return TONE_WAITING;
+    case BITSQ_STATE_DONE:
+        return TONE_GOOD;
+    case BITSQ_STATE_FAILED:
+        return TONE_BAD;
+    case BITSQ_STATE_QUEUED:
+    case BITSQ_STATE_PAUSED:
+    case BITSQ_STATE_CANCELLED:
+    case BITSQ_STATE_UNKNOWN:
+        return TONE_PLAIN;
+    }
+    return TONE_PLAIN;
+}
+
+static const char *gate_text(const char *gate)
+{
+    if (strcmp(gate, "slot") == 0)
+        return "waits for a free slot";
+    if (strcmp(gate, "retry") == 0)
+        return "waits for its next attempt";
+    if (strcmp(gate, "source") == 0)
+        return "the source file cannot be read now";
+    if (strcmp(gate, "disk") == 0)
+        return "the queue cannot be written now";
+    return gate;
+}
+
+static void note_gates(const bitsq_job *job, char note[static NOTE_MAX])
+{
+    size_t used = 0;
+
+    note[0] = '\0';
+    for (size_t i = 0; bitsq_job_get_gate(job, i) && used < NOTE_MAX - 1; i++) {
+        int n =
+            snprintf(note + used, NOTE_MAX - used, "%s%s", i > 0 ? "; " : "", gate_text(bitsq_job_get_gate(job, i)));
+        used += n > 0 ? (size_t)n : 0;
+    }
+    if (note[0] == '\0')
+        (void)text_copy(note, NOTE_MAX, bitsq_job_get_host(job));
+}
+
+/* "503 from server", or the daemon's sentence where no answer came. */
+static void note_retrying(const bitsq_job *job, uint64_t now_usec, char note[static NOTE_MAX])
+{
+    uint32_t status = bitsq_job_get_error_http_status(job);
+    uint64_t next = bitsq_job_get_next_attempt(job);
+    char why[NOTE_MAX / 2], clock[CLOCK_TEXT_MAX];
+
+    if (status >= 400)
+        (void)snprintf(why, sizeof(why), "%" PRIu32 " from server", status);
+    else
+        (void)text_copy(why, sizeof(why), bitsq_job_get_error_message(job));
+    if (next > now_usec)
+        (void)snprintf(note, NOTE_MAX, "%s, attempt %" PRIu32 ", next %s", why, bitsq_job_get_attempts(job),
+                       clock_text(next, now_usec, clock));
+    else
+        (void)snprintf(note, NOTE_MAX, "%s, attempt %" PRIu32 ", next now", why, bitsq_job_get_attempts(job));
+}
+
+static void note_of(const bitsq_job *job, uint64_t now_usec, char note[static NOTE_MAX])
+{
+    char clock[CLOCK_TEXT_MAX];
+
+    switch (bitsq_job_get_state(job)) {
+    case BITSQ_STATE_QUEUED:
+    case BITSQ_STATE_BLOCKED:
+        note_gates(job, note);
+        return;
+    case BITSQ_STATE_RETRYING:
+        note_retrying(job, now_usec, note);
+        return;
+    case BITSQ_STATE_FAILED:
+        (void)text_copy(note, NOTE_MAX, bitsq_job_get_error_message(job));
+        return;
+    case BITSQ_STATE_PAUSED:
+        (void)snprintf(note, NOTE_MAX, "bitsq resume %" PRIu64, bitsq_job_get_id(job));
+        return;
+    case BITSQ_STATE_CANCELLING:
+        (void)text_copy(note, NOTE_MAX, "waits for the server to drop what it has");
+        return;
+    case BITSQ_STATE_DONE:
+    case BITSQ_STATE_CANCELLED:
+        (void)text_copy(note, NOTE_MAX, clock_text(bitsq_job_get_finished(job), now_usec, clock));
+        return;
+    case BITSQ_STATE_CONNECTING:
+    case BITSQ_STATE_TRANSFERRING:
+    case BITSQ_STATE_UNKNOWN:
+        (void)text_copy(note, NOTE_MAX, bitsq_job_get_host(job));
+        return;
+    }
+}
+
+static void eta_of(const bitsq_job *job, const struct row *row, uint64_t now_usec, char eta[static CLOCK_TEXT_MAX])
+{
+    uint64_t left = usec_sub(row->size, row->acknowledged), rate = row->rate;
+    char duration[DURATION_TEXT_MAX];
+
+    eta[0] = '\0';
+    if (bitsq_job_get_state(job) == BITSQ_STATE_TRANSFERRING && rate > 0 && left / rate < 365 * UINT64_C(86400))
+        (void)text_copy(eta, CLOCK_TEXT_MAX, text_duration(left / rate * USEC_PER_SEC, duration));
+    if (bitsq_job_get_state(job) == BITSQ_STATE_RETRYING && bitsq_job_get_next_attempt(job) > now_usec)
+        (void)text_copy(eta, CLOCK_TEXT_MAX, text_duration(bitsq_job_get_next_attempt(job) - now_usec, duration));
+}
+
+int job_row_init(struct job_row *job_row, const bitsq_job *job, uint64_t acknowledged, uint64_t rate, uint64_t now_usec)
+{
+    char note[NOTE_MAX];
+
+    _cleanup_free_ char *name = safe_text(bitsq_job_get_name(job));
+    if (!name)
+        return -ENOMEM;
+    note_of(job, now_usec, note);
+    _cleanup_free_ char *safe_note = safe_text(note);
+    if (!safe_note)
+        return -ENOMEM;
+    bitsq_state state = bitsq_job_get_state(job);
+    bool moving = state == BITSQ_STATE_TRANSFERRING;
+    job_row->row = (struct row){
+        .id = bitsq_job_get_id(job),
+        .state = bitsq_job_get_state_name(job),
+        .tone = tone_of(state),
+        .acknowledged = acknowledged,
+        .size = bitsq_job_get_size(job),
+        .finished = state == BITSQ_STATE_DONE,
+        .rate = moving ? rate : 0,
+        .name = name,
+        .note = job_row->note,
+    };
+    eta_of(job, &job_row->row, now_usec, job_row->row.eta);
+    (void)text_copy(job_row->note, sizeof(job_row->note), safe_note);
+    job_row->name = TAKE_PTR(name);
+    return 0;
+}
+
+void job_row_done(struct job_row *job_row)
+{
+    free(job_row->name);
+    job_row->name = NULL;
+}
+
+bool stream_is_live(FILE *stream)
+{
+    const char *terminal = getenv("TERM");
+
+    return isatty(fileno(stream)) && terminal && strcmp(terminal, "dumb") != 0;
+}
+
+static bool wants_color(const struct cli *cli, FILE *stream)
+{
+    const char *refused = getenv("NO_COLOR");
+
+    if (cli->color != COLOR_AUTO)
+        return cli->color == COLOR_ALWAYS;
+    return stream_is_live(stream) && !(refused && *refused != '\0');
+}
+
+void table_init(struct table *table, const struct cli *cli, FILE *stream)
+{
+    const char *charset = nl_langinfo(CODESET);
+    struct winsize size = {0};
+
+    *table = (struct table){.color = wants_color(cli, stream)};
+    /* the C locale says ASCII, but means that nothing was chosen: terminals of today read UTF-8 */
+    table->ascii = strcmp(charset, "UTF-8") != 0 && strcmp(charset, "ANSI_X3.4-1968") != 0;
+    if (isatty(fileno(stream)) && ioctl(fileno(stream), TIOCGWINSZ, &size) == 0)
+        table->columns = size.ws_col;
+}
