@@ -96,7 +96,7 @@ static int count_matches(struct cli *cli, const struct selection *selection, siz
 static int ask(struct cli *cli, const char *verb, const struct selection *selection)
 {
     char answer[16];
-    size_t count;
+    size_t count = 0;
 
     if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
         return cli_fail(cli, EXIT_USAGE, "Usage",

@@ -125,7 +125,7 @@ static int load(struct follow *follow)
     int r = bitsq_client_query(follow->cli->client, filter, &query);
     for (size_t i = 0; r >= 0 && i < follow->count; i++)
         tracked_set(&follow->jobs[i], NULL);
-    while (r >= 0 && rows < FOLLOW_ROWS_MAX * 2 && (r = bitsq_query_next(query, &job)) > 0) {
+    while (r >= 0 && rows < (size_t)2 * FOLLOW_ROWS_MAX && (r = bitsq_query_next(query, &job)) > 0) {
         struct tracked *tracked = follow_find(follow, bitsq_job_get_id(job));
         if (!tracked && follow->everything)
             tracked = follow_add(follow, bitsq_job_get_id(job));

@@ -92,6 +92,6 @@ char *url_append_name(const char *url, const char *name)
         *out++ = digits[*at >> 4];
         *out++ = digits[*at & 15];
     }
-    strcpy(out, url + path);
+    memcpy(out, url + path, strlen(url + path) + 1);
     return joined;
 }

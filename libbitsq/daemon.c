@@ -196,7 +196,7 @@ static int await_exit(int pidfd, uint64_t timeout_usec)
 _public_ int bitsq_client_stop_daemon(bitsq_client *client, uint64_t timeout_usec)
 {
     _cleanup_(sd_bus_message_unref_p) sd_bus_message *reply = NULL;
-    int pid;
+    int pid = 0;
 
     if (!client->bus)
         return client_fail(client, -ENOTCONN, "Disconnected", "there is no connection to the daemon; connect first");

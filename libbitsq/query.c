@@ -52,7 +52,7 @@ _public_ int bitsq_client_query(bitsq_client *client, const bitsq_filter *filter
 static int query_turn_page(bitsq_query *query)
 {
     _cleanup_(sd_bus_message_unref_p) sd_bus_message *call = NULL, *page = NULL;
-    uint64_t next;
+    uint64_t next = 0;
 
     int r = client_manager_call(query->client, MANAGER_QUERY_JOBS, &call);
     if (r < 0)

@@ -42,7 +42,7 @@ PURE = {
     "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h", "sys/param.h", "sys/types.h",
 }
 # Of those, core may use what only computes.
-IMPURE_CALLS = re.compile(r"\b(printf|fprintf|vprintf|vfprintf|puts|fputs|putchar|fopen|fdopen|freopen|remove|rename|"
+IMPURE_CALLS = re.compile(r"(?<![\w.>])(printf|fprintf|vprintf|vfprintf|puts|fputs|putchar|fopen|fdopen|freopen|remove|rename|"
                           r"tmpfile|perror|getenv|setenv|system|exit|_exit|rand|random|srand|time|clock|getpid|getuid|"
                           r"open|read|write|close|sleep|usleep|nanosleep)\s*\(")
 
