@@ -72,7 +72,11 @@ struct command {
     size_t failed_job; /* ADD: index of the job that made the whole fail */
 
     enum job_verb verb;
-    struct command_item *items; /* owned; ADD answers here too: id, and after = NULL where an old job was kept */
+    /*
+     * Owned. ADD answers here too: id, and after = NULL where an old job was kept; behind the items of the new jobs
+     * stands one more for each job that had to give its key up.
+     */
+    struct command_item *items;
     size_t items_count;
 
     struct job_update update;
