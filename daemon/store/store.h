@@ -90,6 +90,9 @@ int store_query(struct store *store, const struct store_filter *filter, uint64_t
 /* Jobs by stored state of OWNER, or of everybody: kept by the writer, so that counting costs nothing. */
 int store_count(struct store *store, bool any_owner, uid_t owner, uint64_t ret_counts[static JOB_STATES]);
 
+/* Records that could not be decoded and lie in quarantine. */
+int store_quarantined(struct store *store, uint64_t *ret);
+
 /*
  * A lane: the jobs that are alike to the scheduler. Runnable jobs (ready, retrying, cancelling) stand in the index that
  * the scheduler reads by (lane, due time, id); the due time is the next attempt's of a retrying job, else when it was

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "store/internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+/* What is to become of one job of an ADD. */
+struct plan {
+    enum { PLAN_NEW, PLAN_KEEP, PLAN_REPLACE } what;
+    uint64_t existing; /* the job that holds its key */
+    enum job_state existing_state;
+};
+
+static int refuse(struct command *command, size_t index, int error)
+{
+    command->failed_job = index;
+    return error;
+}
+
+struct keyed {
+    const char *key;
+    size_t index;
+};
+
+static int compare_keyed(const void *left, const void *right)
+{
+    const struct keyed *a = left, *b = right;
+    int order = strcmp(a->key, b->key);
+
+    return order != 0 ? order : a->index < b->index ? -1 : a->index > b->index;
+}
+
+/* Two jobs of one command with the same key: which of them should live? */
+static int check_keys_differ(struct command *command)
+{
+    _cleanup_free_ struct keyed *keyed = calloc(command->jobs_count + 1, sizeof(*keyed));
+    size_t count = 0;
+
+    if (!keyed)
+        return -ENOMEM;
+    for (size_t i = 0; i < command->jobs_count; i++) {
+        if (command->jobs[i]->key)
+            keyed[count++] = (struct keyed){command->jobs[i]->key, i};
+    }
+    if (count > 1)
+        qsort(keyed, count, sizeof(*keyed), compare_keyed);
+    for (size_t i = 1; i < count; i++) {
+        if (strcmp(keyed[i - 1].key, keyed[i].key) == 0)
+            return refuse(command, keyed[i].index, -EEXIST);
+    }
+    return 0;
+}
+
+static int plan_existing(struct command *command, size_t index, const struct job *existing, struct plan *plan)
+{
+    const struct job *job = command->jobs[index];
+
+    plan->existing = existing->id;
+    plan->existing_state = existing->state;
+    switch (command->if_exists) {
+    case IF_EXISTS_KEEP:
+        if (strcmp(existing->source, job->source) != 0 || strcmp(existing->url, job->url) != 0)
+            return refuse(command, index, -EEXIST);
+        plan->what = PLAN_KEEP;
+        return 0;
+    case IF_EXISTS_REPLACE:
+        plan->what = PLAN_REPLACE;
+        return 0;
+    case IF_EXISTS_FAIL:
+        return refuse(command, index, -EEXIST);
+    }
+    assert(false);
+    return -EINVAL;
+}
+
+static int plan_job(struct lmdb_txn *txn, struct command *command, size_t index, struct plan *plan)
+{
+    const struct job *job = command->jobs[index];
+    _cleanup_(job_free_p) struct job *existing = NULL;
+    uint64_t id;
+
+    if (job_validate(job, NULL) < 0)
+        return refuse(command, index, -EINVAL);
+    if (!job->key)
+        return 0;
+    int r = schema_find_key(txn, job->owner, job->key, &id);
+    if (r == 0)
+        r = schema_get_job(txn, id, &existing);
+    if (r == -ENOENT)
+        return 0;
+    if (r == -EBADMSG) {
+        /* Nobody can say what holds the key: it goes to quarantine, and the key is free. */
+        schema_quarantine(txn, &id, 1);
+        return txn->error;
+    }
+    return r < 0 ? r : plan_existing(command, index, existing, plan);
+}
+
+static int check_quota(const struct store *store, struct lmdb_txn *txn, struct command *command,
+                       const struct plan *plans)
+{
+    uint64_t counts[JOB_STATES], owned = 0, total = lmdb_entries(txn, TABLE_JOBS);
+    uid_t owner = command->jobs[0]->owner;
+    bool has_new = false;
+
+    schema_count(txn, false, owner, counts);
+    for (size_t i = 0; i < JOB_STATES; i++)
+        owned += counts[i];
+    for (size_t i = 0; i < command->jobs_count; i++) {
+        assert(command->jobs[i]->owner == owner);
+        if (plans[i].what == PLAN_KEEP)
+            continue;
+        has_new = true;
+        if (++total > store->jobs_max || ++owned > store->jobs_max_per_user)
+            return refuse(command, i, -EDQUOT);
+    }
+    /* What deletes and ends jobs must still fit when the map is full of jobs. */
+    if (has_new && !lmdb_has_room(txn, store->sizes.reserve_bytes))
+        return txn->error < 0 ? txn->error : -ENOSPC;
+    return txn->error;
+}
+
+/* Ids up to LAST may be given out once the marker says so on disk. */
+static int reserve_ids(struct store *store, uint64_t last)
+{
+    struct marker marker = store->marker;
+
+    if (last <= marker.reserved)
+        return 0;
+    marker.reserved = last + STORE_ID_BLOCK;
+    int r = marker_write(store->directory_fd, &marker);
+    if (r < 0)
+        return writer_classify(store, r);
+    store->marker = marker;
+    return 0;
+}
+
+/* The job that holds a key which another one takes over: cancelled where it is not over, and without its key. */
+static int give_key_up(struct lmdb_txn *txn, const struct command *command, uint64_t id, struct command_item *item)
+{
+    struct command cancel = {.type = COMMAND_VERB, .verb = VERB_CANCEL, .at = command->at};
+    _cleanup_(job_free_p) struct job *before = NULL, *after = NULL;
+    enum job_effect effect;
+
+    int r = schema_get_job(txn, id, &before);
+    if (r == 0)
+        r = job_copy(before, &after);
+    if (r < 0)
+        return r;
+    if (job_state_is_final(after->state))
+        after->revision++;
+    else if ((r = job_apply(after, &cancel, &effect)) < 0)
+        return r;
+    free(TAKE_PTR(after->key));
+    r = schema_put_job(txn, before, after);
+    if (r < 0)
+        return r;
+    *item = (struct command_item){.id = id, .before = before->state, .after = TAKE_PTR(after)};
+    return 0;
+}
+
+static int write_job(struct lmdb_txn *txn, struct job *job, uint64_t id, struct command_item *item)
+{
+    job->id = id;
+    int r = schema_put_job(txn, NULL, job);
+    if (r == 0)
+        r = job_copy(job, &item->after);
+    if (r < 0)
+        return r;
+    item->id = id;
+    item->before = job->state;
+    return 0;
+}
+
+static int make_room_for_replaced(struct command *command, size_t replaced)
+{
+    size_t count = command->jobs_count + replaced;
+    struct command_item *items = reallocarray(command->items, count > 0 ? count : 1, sizeof(*items));
+
+    if (!items)
+        return -ENOMEM;
+    memset(items + command->jobs_count, 0, replaced * sizeof(*items));
+    command->items = items;
+    command->items_count = count;
+    return 0;
+}
+
+static int write_jobs(struct store *store, struct lmdb_txn *txn, struct command *command, const struct plan *plans,
+                      size_t new_count, size_t replaced_count)
+{
+    uint64_t id = schema_next_id(txn);
+    size_t replaced = command->jobs_count;
+
+    int r = make_room_for_replaced(command, replaced_count);
+    if (r == 0 && new_count > 0)
+        r = reserve_ids(store, id + new_count - 1);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < command->jobs_count; i++) {
+        struct command_item *item = &command->items[i];
+        if (plans[i].what == PLAN_KEEP) {
+            *item = (struct command_item){.id = plans[i].existing, .before = plans[i].existing_state};
+            continue;
+        }
+        if (plans[i].what == PLAN_REPLACE)
+            r = give_key_up(txn, command, plans[i].existing, &command->items[replaced++]);
+        if (r == 0)
+            r = write_job(txn, command->jobs[i], id++, item);
+        /* Half of the command is in the transaction already: it must not be committed. */
+        if (r < 0)
+            txn->error = r;
+        if (txn->error < 0)
+            return txn->error;
+    }
+    if (new_count > 0)
+        schema_set_next_id(txn, id);
+    return txn->error;
+}
+
+static int apply_add(struct store *store, struct lmdb_txn *txn, struct command *command)
+{
+    _cleanup_free_ struct plan *plans = calloc(command->jobs_count + 1, sizeof(*plans));
+    size_t new_count = 0, replaced_count = 0;
+
+    assert(command->items_count >= command->jobs_count);
+    if (!plans)
+        return -ENOMEM;
+    if (command->jobs_count == 0)
+        return 0;
+    int r = check_keys_differ(command);
+    for (size_t i = 0; i < command->jobs_count && r == 0; i++) {
+        r = plan_job(txn, command, i, &plans[i]);
+        new_count += plans[i].what != PLAN_KEEP;
+        replaced_count += plans[i].what == PLAN_REPLACE;
+    }
+    if (r == 0)
+        r = check_quota(store, txn, command, plans);
+    return r < 0 ? r : write_jobs(store, txn, command, plans, new_count, replaced_count);
+}
+
+/* Returns the item's result; a record that cannot be decoded is as good as not there. */
+static int apply_item(struct store *store, struct lmdb_txn *txn, const struct command *command,
+                      struct command_item *item)
+{
+    _cleanup_(job_free_p) struct job *before = NULL, *after = NULL;
+    enum job_effect effect = JOB_UNCHANGED;
+
+    int r = schema_get_job(txn, item->id, &before);
+    if (r == -EBADMSG) {
+        store_suspect(store, item->id);
+        return -ENOENT;
+    }
+    if (r < 0)
+        return r;
+    if (command->type == COMMAND_VERB && !command->any_owner && before->owner != command->caller)
+        return -EKEYREJECTED;
+    item->before = before->state;
+    r = job_copy(before, &after);
+    if (r == 0)
+        r = job_apply(after, command, &effect);
+    if (r == 0 && effect == JOB_UPDATED)
+        r = schema_put_job(txn, before, after);
+    if (r == 0 && effect == JOB_REMOVED)
+        schema_remove_job(txn, before);
+    if (r == 0 && effect != JOB_REMOVED)
+        item->after = TAKE_PTR(after);
+    return r;
+}
+
+void apply_command(struct store *store, struct lmdb_txn *txn, struct command *command)
+{
+    if (command->type == COMMAND_ADD) {
+        command->result = apply_add(store, txn, command);
+        return;
+    }
+    for (size_t i = 0; i < command->items_count && txn->error == 0; i++) {
+        int r = apply_item(store, txn, command, &command->items[i]);
+        command->items[i].result = r;
+        /* What an attempt learnt could not be put into the record: whoever waits for it to be durable must hear. */
+        if (r < 0 && r != -ENOENT && command->type != COMMAND_VERB)
+            command->result = r;
+    }
+}
+
+void apply_reset(struct command *command)
+{
+    bool adds = command->type == COMMAND_ADD;
+
+    for (size_t i = 0; i < command->items_count; i++) {
+        struct command_item *item = &command->items[i];
+        job_free(item->after);
+        *item = (struct command_item){.id = adds ? 0 : item->id};
+    }
+    if (adds && command->items_count > command->jobs_count)
+        command->items_count = command->jobs_count;
+    for (size_t i = 0; i < command->jobs_count; i++)
+        command->jobs[i]->id = 0;
+    command->failed_job = 0;
+    command->result = 0;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "store/check.h"
+
+#include "store/schema.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define PAGE_BYTES_MIN 512
+
+static int file_size(const char *folder, uint64_t *ret)
+{
+    _cleanup_free_ char *path = NULL;
+    struct stat st;
+
+    if (asprintf(&path, "%s/" LMDB_FILE, folder) < 0)
+        return -ENOMEM;
+    if (stat(path, &st) < 0)
+        return -errno;
+    *ret = (uint64_t)st.st_size;
+    return 0;
+}
+
+/* Reads a byte of each page that the value touches. */
+static void touch(struct lmdb_bytes value)
+{
+    const volatile uint8_t *bytes = value.data;
+
+    for (size_t i = 0; i < value.size; i += PAGE_BYTES_MIN)
+        (void)bytes[i];
+    if (value.size > 0)
+        (void)bytes[value.size - 1];
+}
+
+static int walk_table(struct lmdb_txn *txn, enum lmdb_table table)
+{
+    _cleanup_cursor_ struct lmdb_cursor cursor;
+    uint64_t expected = lmdb_entries(txn, table), count = 0;
+
+    lmdb_cursor_open(txn, table, &cursor);
+    /* Bounded by what the table says of itself: damaged pages may point in a circle. */
+    for (bool more = lmdb_seek(&cursor, (struct lmdb_bytes){0}); more && count <= expected; more = lmdb_next(&cursor)) {
+        touch(cursor.value);
+        count++;
+    }
+    if (txn->error < 0)
+        return txn->error;
+    return count == expected ? 0 : -EUCLEAN;
+}
+
+static int walk(struct lmdb *env)
+{
+    _cleanup_txn_ struct lmdb_txn txn;
+    uint8_t uuid[SCHEMA_UUID_BYTES];
+
+    lmdb_begin_read(env, &txn);
+    int r = txn.error < 0 ? txn.error : schema_check(&txn, uuid);
+    lmdb_abort(&txn);
+    /* What a newer version wrote is not judged here. */
+    if (r < 0)
+        return r == -EPROTO ? 0 : r;
+    r = lmdb_open_tables(env);
+    if (r < 0)
+        return r;
+    lmdb_begin_read(env, &txn);
+    for (enum lmdb_table table = 0; table < LMDB_TABLES && r == 0; table++)
+        r = walk_table(&txn, table);
+    return r;
+}
+
+static int inspect(const char *folder, uint64_t map_bytes)
+{
+    _cleanup_(lmdb_close_p) struct lmdb *env = NULL;
+    uint64_t size = 0;
+
+    int r = file_size(folder, &size);
+    if (r == 0)
+        r = lmdb_open(folder, LMDB_CHECK, map_bytes, &env);
+    if (r < 0)
+        return r;
+    /* Pages that the last commit took and freed again may never have been written: a short file is only suspect. */
+    if (size >= lmdb_needed_bytes(env) && size > CHECK_WALK_BYTES)
+        return 0;
+    return walk(env);
+}
+
+/* The child's life: dies quietly and without a core where LMDB trips over the file. */
+static _Noreturn void child(const char *folder, uint64_t map_bytes, int verdict_fd)
+{
+    static const int deadly[] = {SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL};
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    sigset_t none;
+
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    for (size_t i = 0; i < ELEMENTS(deadly); i++)
+        (void)signal(deadly[i], SIG_DFL);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    if (null >= 0)
+        (void)dup2(null, STDERR_FILENO);
+    int r = inspect(folder, map_bytes);
+    ssize_t n = write(verdict_fd, &r, sizeof(r));
+    _exit(n == sizeof(r) ? 0 : 1);
+}
+
+static int read_verdict(int fd, int *ret)
+{
+    ssize_t n;
+
+    do
+        n = read(fd, ret, sizeof(*ret));
+    while (n < 0 && errno == EINTR);
+    return n == sizeof(*ret) ? 0 : -EUCLEAN;
+}
+
+/* True where the child was ended from outside, which says nothing about the file. */
+static bool was_killed(pid_t pid)
+{
+    int status = 0;
+    pid_t r;
+
+    do
+        r = waitpid(pid, &status, 0);
+    while (r < 0 && errno == EINTR);
+    return r == pid && WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
+}
+
+int check_file(const char *folder, uint64_t map_bytes)
+{
+    int ends[2], verdict = 0;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    _cleanup_close_ int read_end = ends[0], write_end = ends[1];
+    pid_t pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        child(folder, map_bytes, write_end);
+    (void)close(TAKE_FD(write_end));
+    int r = read_verdict(read_end, &verdict);
+    bool killed = was_killed(pid);
+    if (r < 0)
+        return killed ? -EINTR : r;
+    return verdict;
+}

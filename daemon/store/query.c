@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "store/internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct query {
+    struct store *store;
+    struct lmdb_txn *txn;
+    const struct store_filter *filter;
+    size_t limit;
+    int (*each)(const struct job *job, void *userdata);
+    void *userdata;
+
+    size_t looked_at; /* records */
+    size_t rows;
+    uint64_t next; /* the cursor, once the page is over */
+    bool over;
+};
+
+static bool matches(const struct store_filter *filter, const struct job *job)
+{
+    if (!filter->any_owner && job->owner != filter->owner)
+        return false;
+    if (filter->states != 0 && (filter->states >> job->state & 1) == 0)
+        return false;
+    if (filter->group && strcmp(filter->group, job->group) != 0)
+        return false;
+    return !filter->key || (job->key && strcmp(filter->key, job->key) == 0);
+}
+
+/* Looks at the record of ID. A page that is full, or has looked at enough, ends here with its cursor. */
+static int visit(struct query *query, uint64_t id, struct lmdb_bytes record)
+{
+    _cleanup_(job_free_p) struct job *job = NULL;
+    int r = schema_decode(record, id, &job);
+
+    query->looked_at++;
+    if (r == -EBADMSG)
+        store_suspect(query->store, id);
+    else if (r < 0)
+        return r;
+    r = 0;
+    if (job && matches(query->filter, job)) {
+        r = query->each(job, query->userdata);
+        if (r < 0)
+            return r;
+        query->rows++;
+    }
+    if (r > 0 || query->rows >= query->limit || query->looked_at >= STORE_SCAN_ROWS_MAX) {
+        query->over = true;
+        query->next = id;
+    }
+    return 0;
+}
+
+static int visit_id(struct query *query, uint64_t id)
+{
+    struct schema_key key;
+    struct lmdb_bytes record;
+
+    schema_key_u64(&key, id);
+    if (!lmdb_get(query->txn, TABLE_JOBS, schema_key_bytes(&key), &record))
+        return query->txn->error;
+    return visit(query, id, record);
+}
+
+static int query_by_key(struct query *query, uint64_t after)
+{
+    const struct store_filter *filter = query->filter;
+    uint64_t id;
+
+    if (filter->key[0] == '\0' || strnlen(filter->key, JOB_KEY_MAX + 1) > JOB_KEY_MAX)
+        return 0;
+    int r = schema_find_key(query->txn, filter->owner, filter->key, &id);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return r;
+    for (size_t i = 0; filter->ids_count + filter->ranges_count > 0; i++) {
+        if (i == filter->ids_count + filter->ranges_count)
+            return 0;
+        if (i < filter->ids_count && filter->ids[i] == id)
+            break;
+        if (i >= filter->ids_count && filter->ranges[i - filter->ids_count].first <= id &&
+            id <= filter->ranges[i - filter->ids_count].last)
+            break;
+    }
+    r = id > after ? visit_id(query, id) : 0;
+    query->next = 0;
+    return r;
+}
+
+static int query_range(struct query *query, struct lmdb_cursor *cursor, struct store_range range)
+{
+    struct schema_key key;
+
+    schema_key_u64(&key, range.first);
+    for (bool more = lmdb_seek(cursor, schema_key_bytes(&key)); more && !query->over; more = lmdb_next(cursor)) {
+        uint64_t id = schema_is_u64(cursor->key) ? schema_get_u64(cursor->key.data) : 0;
+        if (id > range.last)
+            break;
+        int r = visit(query, id, cursor->value);
+        if (r < 0)
+            return r;
+    }
+    return query->txn->error;
+}
+
+static int compare_ranges(const void *left, const void *right)
+{
+    const struct store_range *a = left, *b = right;
+
+    return a->first < b->first ? -1 : a->first > b->first;
+}
+
+/* Ids are ranges of one. Sorted, and each begun behind the last, so that a job that is named twice comes once. */
+static int query_by_ranges(struct query *query, uint64_t after)
+{
+    const struct store_filter *filter = query->filter;
+    size_t count = filter->ids_count + filter->ranges_count;
+    _cleanup_free_ struct store_range *ranges = calloc(count, sizeof(*ranges));
+    _cleanup_cursor_ struct lmdb_cursor cursor = {0};
+
+    if (!ranges)
+        return -ENOMEM;
+    for (size_t i = 0; i < filter->ids_count; i++)
+        ranges[i] = (struct store_range){filter->ids[i], filter->ids[i]};
+    for (size_t i = 0; i < filter->ranges_count; i++)
+        ranges[filter->ids_count + i] = filter->ranges[i];
+    qsort(ranges, count, sizeof(*ranges), compare_ranges);
+    lmdb_cursor_open(query->txn, TABLE_JOBS, &cursor);
+    for (size_t i = 0; i < count && !query->over && after < UINT64_MAX; i++) {
+        struct store_range range = ranges[i];
+        if (range.first <= after)
+            range.first = after + 1;
+        if (range.first > range.last)
+            continue;
+        int r = query_range(query, &cursor, range);
+        if (r < 0)
+            return r;
+        after = range.last;
+    }
+    return query->txn->error;
+}
+
+/* One cursor a state of the owner, and always the smallest id of them. */
+struct merge {
+    struct lmdb_cursor cursors[JOB_STATES];
+    uint64_t ids[JOB_STATES]; /* 0 = at its end */
+};
+
+static void merge_done(struct merge *merge)
+{
+    for (size_t i = 0; i < JOB_STATES; i++)
+        lmdb_cursor_close(&merge->cursors[i]);
+}
+
+static void merge_note(struct merge *merge, size_t state, uid_t owner, bool more)
+{
+    const struct lmdb_cursor *cursor = &merge->cursors[state];
+    struct schema_key prefix;
+
+    merge->ids[state] = 0;
+    schema_key_state(&prefix, owner, (enum job_state)state, 0);
+    if (more && cursor->key.size == prefix.size && memcmp(cursor->key.data, prefix.bytes, prefix.size - 8) == 0)
+        merge->ids[state] = schema_get_u64((const uint8_t *)cursor->key.data + prefix.size - 8);
+}
+
+static size_t merge_smallest(const struct merge *merge)
+{
+    size_t smallest = 0;
+
+    for (size_t i = 1; i < JOB_STATES; i++) {
+        if (merge->ids[i] != 0 && (smallest == 0 || merge->ids[i] < merge->ids[smallest]))
+            smallest = i;
+    }
+    return smallest;
+}
+
+static int query_by_state(struct query *query, uint64_t after)
+{
+    const struct store_filter *filter = query->filter;
+    _cleanup_(merge_done) struct merge merge = {0};
+    size_t state;
+
+    if (after == UINT64_MAX)
+        return 0;
+    for (state = JOB_READY; state < JOB_STATES; state++) {
+        struct schema_key key;
+        if (filter->states != 0 && (filter->states >> state & 1) == 0)
+            continue;
+        schema_key_state(&key, filter->owner, (enum job_state)state, after + 1);
+        lmdb_cursor_open(query->txn, TABLE_STATE, &merge.cursors[state]);
+        merge_note(&merge, state, filter->owner, lmdb_seek(&merge.cursors[state], schema_key_bytes(&key)));
+    }
+    while (!query->over && (state = merge_smallest(&merge)) != 0) {
+        int r = visit_id(query, merge.ids[state]);
+        if (r < 0)
+            return r;
+        merge_note(&merge, state, filter->owner, lmdb_next(&merge.cursors[state]));
+    }
+    return query->txn->error;
+}
+
+static int query_all(struct query *query, uint64_t after)
+{
+    _cleanup_cursor_ struct lmdb_cursor cursor = {0};
+
+    if (after == UINT64_MAX)
+        return 0;
+    lmdb_cursor_open(query->txn, TABLE_JOBS, &cursor);
+    return query_range(query, &cursor, (struct store_range){after + 1, UINT64_MAX});
+}
+
+int store_query(struct store *store, const struct store_filter *filter, uint64_t after, size_t limit,
+                int (*each)(const struct job *job, void *userdata), void *userdata, uint64_t *ret_next)
+{
+    _cleanup_read_ struct store_read read;
+    struct query query = {
+        .store = store, .txn = &read.txn, .filter = filter, .limit = limit, .each = each, .userdata = userdata};
+
+    int r = store_read_begin(store, &read);
+    if (r < 0)
+        return r;
+    if (limit == 0)
+        query.next = after;
+    else if (filter->key && !filter->any_owner)
+        r = query_by_key(&query, after);
+    else if (filter->ids_count + filter->ranges_count > 0)
+        r = query_by_ranges(&query, after);
+    else if (!filter->any_owner)
+        r = query_by_state(&query, after);
+    else
+        r = query_all(&query, after);
+    if (r < 0)
+        return r;
+    *ret_next = query.next;
+    return (int)query.rows;
+}

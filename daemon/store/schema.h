@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What lies in the tables, and the only code that writes them: an index entry changes in the same transaction as the
+ * record that it comes from. Numbers in keys are big endian, so that their order is the order of the numbers.
+ *
+ *   meta        "magic", "schema", "uuid", "next-id", "next-lane"
+ *   counts      owner u32 | state u8                     → jobs u64
+ *   jobs        id u64                                   → record (codec.h)
+ *   lanes       lane u64                                 → owner u32 | priority u8 | policy u8 = 0 | group NUL | host
+ *   lane-ids    owner … host, as above                   → lane u64
+ *   sched       lane u64 | due u64 | id u64              → ""       runnable jobs; due in microseconds of
+ * CLOCK_REALTIME state       owner u32 | state u8 | id u64            → "" keys        owner u32 | key → id u64
+ *   finished    time u64 | id u64                        → ""
+ *   quarantine  id u64                                   → the bytes of a record that could not be decoded
+ *
+ * Example: job 7 of user 1000, ready since t, group "default", normal priority, for host "up.example:443":
+ *   jobs[7], state[1000|1|7], counts[1000|1] + 1, lane-ids[1000|2|0|default\0up.example:443] = 3, sched[3|t|7]
+ *
+ * A lane exists as long as it has runnable jobs, so that hosts that are not used any more leave nothing behind.
+ * Functions on a transaction leave LMDB's errors in txn->error.
+ */
+#pragma once
+
+#include "store/lmdb.h"
+#include "store/store.h"
+
+#define SCHEMA_VERSION    1
+#define SCHEMA_UUID_BYTES 16
+
+struct schema_key {
+    uint8_t bytes[512]; /* LMDB takes 511 */
+    size_t size;
+};
+
+void schema_key_u64(struct schema_key *key, uint64_t number);
+void schema_key_state(struct schema_key *key, uid_t owner, enum job_state state, uint64_t id);
+void schema_key_sched(struct schema_key *key, uint64_t lane, uint64_t due_usec, uint64_t id);
+void schema_key_key(struct schema_key *key, uid_t owner, const char *text);
+struct lmdb_bytes schema_key_bytes(const struct schema_key *key);
+uint64_t schema_get_u64(const void *bytes);
+bool schema_is_u64(struct lmdb_bytes bytes);
+
+void schema_create(struct lmdb_txn *txn, const uint8_t uuid[static SCHEMA_UUID_BYTES], uint64_t first_id);
+/* -EPROTO: written by a newer version; -EUCLEAN: what makes a queue is not there. */
+int schema_check(struct lmdb_txn *txn, uint8_t ret_uuid[static SCHEMA_UUID_BYTES]);
+
+uint64_t schema_next_id(struct lmdb_txn *txn);
+void schema_set_next_id(struct lmdb_txn *txn, uint64_t id);
+
+/* -ENOENT, -EBADMSG for a record that cannot be decoded, or an error of the transaction. */
+int schema_get_job(struct lmdb_txn *txn, uint64_t id, struct job **ret);
+/* Decodes the record that stands under the key of ID. -EBADMSG also where it belongs to another id. */
+int schema_decode(struct lmdb_bytes record, uint64_t id, struct job **ret);
+
+/* Writes AFTER in the place of BEFORE (NULL = a new job). -EINVAL, -E2BIG or -ENOMEM before anything was written. */
+int schema_put_job(struct lmdb_txn *txn, const struct job *before, const struct job *after);
+void schema_remove_job(struct lmdb_txn *txn, const struct job *job);
+
+/* -ENOENT or an error of the transaction. */
+int schema_find_key(struct lmdb_txn *txn, uid_t owner, const char *key, uint64_t *ret_id);
+
+void schema_count(struct lmdb_txn *txn, bool any_owner, uid_t owner, uint64_t ret_counts[static JOB_STATES]);
+
+/* -ENOENT, -EUCLEAN where its value makes no sense, or an error of the transaction. */
+int schema_get_lane(struct lmdb_txn *txn, uint64_t lane, struct store_lane *ret);
+
+/* For the quarantine, which knows a job by its index entries only: one less in the count that begins a key of state. */
+void schema_uncount(struct lmdb_txn *txn, const uint8_t state_key[static 5]);
+/* Forgets a lane that has no runnable jobs. */
+void schema_drop_empty_lane(struct lmdb_txn *txn, uint64_t lane);
+
+/*
+ * Moves records byte for byte to quarantine and takes their ids out of every index: what the record said is not known,
+ * so each index is walked once. IDS is sorted in place.
+ */
+void schema_quarantine(struct lmdb_txn *txn, uint64_t *ids, size_t ids_count);

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "store/internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static int start_writer(struct store *store)
+{
+    sigset_t all, before;
+
+    /* Signals are the loop's business. */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = pthread_create(&store->thread, NULL, writer_run, store);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    store->thread_runs = r == 0;
+    return -r;
+}
+
+static struct store *store_new(const struct store_options *options, const struct store_sizes *sizes)
+{
+    struct store *store = calloc(1, sizeof(*store));
+
+    if (!store)
+        return NULL;
+    if (asprintf(&store->folder, "%s/" QUEUE_NAME, options->directory) < 0) {
+        free(store);
+        return NULL;
+    }
+    store->directory_fd = options->directory_fd;
+    store->jobs_max = options->jobs_max;
+    store->jobs_max_per_user = options->jobs_max_per_user;
+    store->sizes = *sizes;
+    store->mailbox = options->mailbox;
+    TAILQ_INIT(&store->waiting);
+    (void)pthread_rwlock_init(&store->env_lock, NULL);
+    (void)pthread_mutex_init(&store->lock, NULL);
+    (void)pthread_cond_init(&store->wake, NULL);
+    return store;
+}
+
+int store_open_sized(const struct store_options *options, const struct store_sizes *sizes, struct store **ret,
+                     struct store_report *ret_report)
+{
+    _cleanup_(store_close_p) struct store *store = store_new(options, sizes);
+
+    *ret_report = (struct store_report){0};
+    if (!store)
+        return -ENOMEM;
+    int r = recover_queue(options, sizes, store->folder, &store->env, &store->marker, ret_report);
+    if (r < 0)
+        return r;
+    r = start_writer(store);
+    if (r < 0) {
+        (void)snprintf(ret_report->reason, sizeof(ret_report->reason), "the store's thread could not be started: %s",
+                       strerror(-r));
+        return r;
+    }
+    *ret = TAKE_PTR(store);
+    return 0;
+}
+
+int store_open(const struct store_options *options, struct store **ret, struct store_report *ret_report)
+{
+    static const struct store_sizes sizes = {.map_bytes = STORE_MAP_BYTES, .reserve_bytes = STORE_RESERVE_BYTES};
+
+    return store_open_sized(options, &sizes, ret, ret_report);
+}
+
+struct store *store_close(struct store *store)
+{
+    if (!store)
+        return NULL;
+    if (store->thread_runs) {
+        (void)pthread_mutex_lock(&store->lock);
+        store->stop = true;
+        (void)pthread_cond_signal(&store->wake);
+        (void)pthread_mutex_unlock(&store->lock);
+        (void)pthread_join(store->thread, NULL);
+    }
+    assert(TAILQ_EMPTY(&store->waiting));
+    lmdb_close(store->env);
+    (void)pthread_rwlock_destroy(&store->env_lock);
+    (void)pthread_mutex_destroy(&store->lock);
+    (void)pthread_cond_destroy(&store->wake);
+    free(store->folder);
+    free(store);
+    return NULL;
+}
+
+void store_submit(struct store *store, struct command *command)
+{
+    (void)atomic_fetch_add(&store->pending, 1);
+    (void)pthread_mutex_lock(&store->lock);
+    TAILQ_INSERT_TAIL(&store->waiting, &command->message, entry);
+    (void)pthread_cond_signal(&store->wake);
+    (void)pthread_mutex_unlock(&store->lock);
+}
+
+size_t store_pending(const struct store *store)
+{
+    return atomic_load(&store->pending);
+}
+
+void store_suspect(struct store *store, uint64_t id)
+{
+    bool known = false;
+
+    (void)pthread_mutex_lock(&store->lock);
+    for (size_t i = 0; i < store->suspects_count && !known; i++)
+        known = store->suspects[i] == id;
+    if (!known && store->suspects_count < STORE_SUSPECTS_MAX) {
+        store->suspects[store->suspects_count++] = id;
+        (void)pthread_cond_signal(&store->wake);
+    }
+    (void)pthread_mutex_unlock(&store->lock);
+}
+
+int store_read_begin(struct store *store, struct store_read *read)
+{
+    *read = (struct store_read){0};
+    (void)pthread_rwlock_rdlock(&store->env_lock);
+    if (!store->env) {
+        (void)pthread_rwlock_unlock(&store->env_lock);
+        return -EIO;
+    }
+    read->store = store;
+    lmdb_begin_read(store->env, &read->txn);
+    return read->txn.error;
+}
+
+void store_read_end(struct store_read *read)
+{
+    if (!read->store)
+        return;
+    lmdb_abort(&read->txn);
+    (void)pthread_rwlock_unlock(&read->store->env_lock);
+    read->store = NULL;
+}
+
+int store_get(struct store *store, uint64_t id, struct job **ret)
+{
+    _cleanup_read_ struct store_read read;
+
+    int r = store_read_begin(store, &read);
+    if (r < 0)
+        return r;
+    r = schema_get_job(&read.txn, id, ret);
+    if (r == -EBADMSG) {
+        store_suspect(store, id);
+        return -ENOENT;
+    }
+    return r;
+}
+
+int store_find_key(struct store *store, uid_t owner, const char *key, uint64_t *ret_id)
+{
+    _cleanup_read_ struct store_read read;
+
+    if (key[0] == '\0' || strnlen(key, JOB_KEY_MAX + 1) > JOB_KEY_MAX)
+        return -ENOENT;
+    int r = store_read_begin(store, &read);
+    return r < 0 ? r : schema_find_key(&read.txn, owner, key, ret_id);
+}
+
+int store_count(struct store *store, bool any_owner, uid_t owner, uint64_t ret_counts[static JOB_STATES])
+{
+    _cleanup_read_ struct store_read read;
+    uint64_t counts[JOB_STATES];
+
+    int r = store_read_begin(store, &read);
+    if (r < 0)
+        return r;
+    schema_count(&read.txn, any_owner, owner, counts);
+    if (read.txn.error < 0)
+        return read.txn.error;
+    memcpy(ret_counts, counts, sizeof(counts));
+    return 0;
+}
+
+int store_quarantined(struct store *store, uint64_t *ret)
+{
+    _cleanup_read_ struct store_read read;
+
+    int r = store_read_begin(store, &read);
+    if (r < 0)
+        return r;
+    uint64_t count = lmdb_entries(&read.txn, TABLE_QUARANTINE);
+    if (read.txn.error < 0)
+        return read.txn.error;
+    *ret = count;
+    return 0;
+}
+
+/* Up to HEADS_MAX entries of the lane on which CURSOR stands. */
+static size_t read_heads(struct lmdb_cursor *cursor, uint64_t lane, struct store_candidate *heads, size_t heads_max)
+{
+    size_t count = 0;
+    bool more = true;
+
+    while (more && count < heads_max && cursor->key.size == 24 && schema_get_u64(cursor->key.data) == lane) {
+        const uint8_t *key = cursor->key.data;
+        heads[count++] = (struct store_candidate){.due_usec = schema_get_u64(key + 8), .id = schema_get_u64(key + 16)};
+        more = lmdb_next(cursor);
+    }
+    return count;
+}
+
+int store_lanes(struct store *store, size_t heads_max,
+                int (*each)(const struct store_lane *lane, const struct store_candidate *heads, size_t heads_count,
+                            void *userdata),
+                void *userdata)
+{
+    _cleanup_free_ struct store_candidate *heads = calloc(heads_max > 0 ? heads_max : 1, sizeof(*heads));
+    _cleanup_read_ struct store_read read = {0};
+    _cleanup_cursor_ struct lmdb_cursor cursor = {0};
+    struct schema_key key;
+
+    if (!heads)
+        return -ENOMEM;
+    int r = store_read_begin(store, &read);
+    if (r < 0)
+        return r;
+    lmdb_cursor_open(&read.txn, TABLE_SCHED, &cursor);
+    schema_key_sched(&key, 0, 0, 0);
+    while (lmdb_seek(&cursor, schema_key_bytes(&key))) {
+        struct store_lane lane;
+        uint64_t number = cursor.key.size == 24 ? schema_get_u64(cursor.key.data) : 0;
+        size_t count = read_heads(&cursor, number, heads, heads_max);
+        r = schema_get_lane(&read.txn, number, &lane);
+        if (r == 0)
+            r = each(&lane, heads, count, userdata);
+        /* An entry whose lane is unknown stops nothing else. */
+        else if (r == -ENOENT || r == -EUCLEAN)
+            r = 0;
+        if (r < 0)
+            return r;
+        if (number == UINT64_MAX)
+            break;
+        schema_key_sched(&key, number + 1, 0, 0);
+    }
+    return read.txn.error;
+}
