@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of this folder share. */
+#pragma once
+
+#include "manager/manager.h"
+
+#include "manager/runner.h"
+
+#include <limits.h>
+#include <sys/queue.h>
+
+/* A connection whose session ended, kept until the scheduling decision that follows gives it to the next job. */
+struct spare_connection {
+    LIST_ENTRY(spare_connection) entry;
+    struct transfer_connection *connection;
+    char host[JOB_HOST_MAX + 1];
+};
+
+struct manager {
+    sd_event *event;
+    struct store *store;
+    struct io *io;
+    struct mailbox *mailbox;
+    const struct transfer_ops *transfer_ops;
+    void *transport;
+    struct settings settings;
+    const char *(*check_url)(const char *url, char **ret_host, char **ret_name);
+    struct manager_observer observer;
+    char *state_directory;
+
+    sd_event_source *mailbox_source;
+    sd_event_source *schedule_source; /* one-shot: a decision is due at the end of this turn */
+    sd_event_source *wake_source;     /* the next job becomes due */
+    sd_event_source *progress_source;
+    sd_event_source *unsaved_source; /* tries again what could not be written */
+
+    TAILQ_HEAD(, runner) runners;
+    size_t runners_count;
+    LIST_HEAD(, spare_connection) spares;
+    LIST_HEAD(, addition) additions; /* whose files are being looked at, or whose commit is under way */
+    bool stopping;
+    bool progress_wanted;
+    uint64_t wake_usec;
+    uint64_t revision;
+    uint64_t run; /* random number of this run of the daemon */
+
+    int write_error; /* of the last commit; 0 = the store can be written */
+    char write_error_text[PATH_MAX + 128];
+    char set_aside_text[PATH_MAX + 700];
+    char quarantine_text[256];
+
+    uint64_t awake_since_usec; /* CLOCK_REALTIME: the daemon ran and the machine was awake ever since */
+    uint64_t asleep_usec;      /* of this boot, as far as it was noticed */
+};
+
+/* A decision is due; many calls in one turn make one decision. */
+void manager_reschedule(struct manager *manager);
+
+/* Submits a command whose completion is delivered by manager_dispatch(). */
+void manager_submit(struct manager *manager, struct command *command);
+
+/* The daemon ends: what has not been queued yet never will be. */
+void manager_refuse_additions(struct manager *manager);
+
+/* The outcome of a commit: a failing store is shown, one that works again as well. */
+void manager_note_commit(struct manager *manager, int result);
+
+/* A message for a store that refused RESULT. */
+void manager_write_fault(struct manager *manager, int result, struct manager_error *ret);
+
+struct runner *manager_find_runner(struct manager *manager, uint64_t id);
+
+/* The runner's job has left its hands; frees it. */
+void manager_runner_ended(struct manager *manager, struct runner *runner);
+
+struct moment manager_now(struct manager *manager);
+uint64_t manager_random(void);
+
+int manager_fault_set(struct manager_error *error, enum manager_fault fault, int result, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+int manager_take_connection(struct manager *manager, const char *host, struct transfer_connection **ret);
+void manager_spare_connection(struct manager *manager, const char *host, struct transfer_connection *connection);
+void manager_purge_connections(struct manager *manager);
+
+void manager_runner_started(struct manager *manager, struct runner *runner);
+
+int schedule_run(struct manager *manager);
+
+/* What people see of the job changed though its record did not. */
+void manager_shown_changed(struct manager *manager, const struct job *job);
+
+/* Records changed under their runners: a verb was applied, or a key was taken away. */
+void manager_tell_runners(struct manager *manager, const struct command *command);
+
+/* Tells the observer what a command changed. */
+void manager_announce(struct manager *manager, const struct command *command);

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager/manager.h"
+
+#include "io/source.h"
+#include "manager/internal.h"
+#include "manager/log.h"
+
+#include "base/text.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define UNSAVED_RETRY_USEC  (5 * USEC_PER_SEC)
+#define PROGRESS_EVERY_USEC (500 * USEC_PER_MSEC)
+#define ASLEEP_NOTICED_USEC USEC_PER_SEC
+#define TIMER_ACCURACY_USEC USEC_PER_MSEC
+#define ANNOUNCED_MAX       100 /* items of one command that are announced one by one */
+
+uint64_t manager_random(void)
+{
+    uint64_t value;
+
+    /* 8 bytes are never short and, once the kernel's pool is up, never refused. */
+    ssize_t n = getrandom(&value, sizeof(value), 0);
+    assert(n == sizeof(value));
+    return value;
+}
+
+struct moment manager_now(struct manager *manager)
+{
+    struct moment now = moment_now();
+    struct timespec boot;
+
+    int r = clock_gettime(CLOCK_BOOTTIME, &boot);
+    assert(r == 0);
+    uint64_t asleep =
+        usec_sub((uint64_t)boot.tv_sec * USEC_PER_SEC + (uint64_t)boot.tv_nsec / 1000, now.monotonic_usec);
+    if (asleep > manager->asleep_usec + ASLEEP_NOTICED_USEC)
+        manager->awake_since_usec = now.realtime_usec;
+    if (asleep > manager->asleep_usec)
+        manager->asleep_usec = asleep;
+    return now;
+}
+
+void manager_submit(struct manager *manager, struct command *command)
+{
+    store_submit(manager->store, command);
+}
+
+static void tell_degraded(struct manager *manager)
+{
+    if (manager->observer.degraded_changed)
+        manager->observer.degraded_changed(manager->observer.userdata);
+}
+
+void manager_note_commit(struct manager *manager, int result)
+{
+    bool failing = result == -ENOSPC || result == -EIO || result == -ENOMEM;
+    uint64_t next;
+
+    if (!failing) {
+        if (result >= 0 && manager->write_error != 0) {
+            manager->write_error = 0;
+            log_message(LOG_NOTICE, MESSAGE_DEGRADED, 0, "the queue can be written again");
+            tell_degraded(manager);
+        }
+        return;
+    }
+    if (manager->write_error != result) {
+        manager->write_error = result;
+        (void)snprintf(manager->write_error_text, sizeof(manager->write_error_text),
+                       "the queue in %s cannot be written: %s; free some space there, and what waits is written then",
+                       manager->state_directory, strerror(-result));
+        log_message(LOG_ERR, MESSAGE_DEGRADED, 0, "%s", manager->write_error_text);
+        tell_degraded(manager);
+    }
+    (void)sd_event_now(manager->event, CLOCK_MONOTONIC, &next);
+    (void)sd_event_source_set_time(manager->unsaved_source, usec_add(next, UNSAVED_RETRY_USEC));
+    (void)sd_event_source_set_enabled(manager->unsaved_source, SD_EVENT_ONESHOT);
+}
+
+struct runner *manager_find_runner(struct manager *manager, uint64_t id)
+{
+    struct runner *runner;
+
+    TAILQ_FOREACH (runner, &manager->runners, entry)
+        if (runner->job->id == id)
+            return runner;
+    return NULL;
+}
+
+void manager_reschedule(struct manager *manager)
+{
+    if (!manager->stopping)
+        (void)sd_event_source_set_enabled(manager->schedule_source, SD_EVENT_ONESHOT);
+}
+
+void manager_runner_ended(struct manager *manager, struct runner *runner)
+{
+    TAILQ_REMOVE(&manager->runners, runner, entry);
+    manager->runners_count--;
+    runner_free(runner);
+    manager_reschedule(manager);
+}
+
+void manager_shown_changed(struct manager *manager, const struct job *job)
+{
+    if (manager->observer.job_changed)
+        manager->observer.job_changed(manager->observer.userdata, job);
+}
+
+static void announce_item(struct manager *manager, const struct command_item *item, bool is_new)
+{
+    const struct manager_observer *observer = &manager->observer;
+
+    if (is_new && item->after && observer->job_added)
+        observer->job_added(observer->userdata, item->after);
+    else if (!is_new && item->after && observer->job_changed)
+        observer->job_changed(observer->userdata, item->after);
+    else if (!is_new && !item->after && observer->job_removed)
+        observer->job_removed(observer->userdata, item->id);
+}
+
+/* The items of an ADD: the new jobs, then those that had to give their key up. */
+static size_t new_items(const struct command *command)
+{
+    return command->type == COMMAND_ADD ? command->jobs_count : 0;
+}
+
+void manager_tell_runners(struct manager *manager, const struct command *command)
+{
+    for (size_t i = new_items(command); i < command->items_count; i++) {
+        const struct command_item *item = &command->items[i];
+        struct runner *runner = item->after ? manager_find_runner(manager, item->id) : NULL;
+        struct job *copy;
+        /* The observer is told from the same record afterwards: the runner gets a copy of its own. */
+        if (runner && job_copy(item->after, &copy) >= 0)
+            runner_job_changed(runner, copy);
+    }
+}
+
+void manager_announce(struct manager *manager, const struct command *command)
+{
+    uint64_t changed = 0;
+
+    for (size_t i = 0; i < command->items_count; i++)
+        changed += command->items[i].result == 0;
+    if (changed == 0)
+        return;
+    manager->revision++;
+    if (changed > ANNOUNCED_MAX) {
+        if (manager->observer.jobs_changed)
+            manager->observer.jobs_changed(manager->observer.userdata, changed);
+        return;
+    }
+    for (size_t i = 0; i < command->items_count; i++)
+        if (command->items[i].result == 0)
+            announce_item(manager, &command->items[i], i < new_items(command));
+}
+
+static void dispatch(struct manager *manager)
+{
+    struct message_list list = TAILQ_HEAD_INITIALIZER(list);
+    struct message *message;
+
+    mailbox_take_all(manager->mailbox, &list);
+    while ((message = TAILQ_FIRST(&list)) != NULL) {
+        TAILQ_REMOVE(&list, message, entry);
+        if (io_dispatch(manager->io, message))
+            continue;
+        struct command *command = (struct command *)message;
+        if (command->done)
+            command->done(command, command->userdata);
+        command_free(command);
+    }
+}
+
+static int on_mailbox(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    (void)source, (void)fd, (void)revents;
+    dispatch(userdata);
+    return 0;
+}
+
+static int on_schedule(sd_event_source *source, void *userdata)
+{
+    struct manager *manager = userdata;
+
+    (void)source;
+    if (manager->stopping)
+        return 0;
+    int r = schedule_run(manager);
+    if (r < 0)
+        log_message(LOG_ERR, MESSAGE_DEGRADED, 0, "cannot choose the next jobs: %s", strerror(-r));
+    return 0;
+}
+
+static int on_wake(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source, (void)usec;
+    manager_reschedule(userdata);
+    return 0;
+}
+
+static int on_unsaved(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct manager *manager = userdata;
+    struct runner *runner;
+
+    (void)source, (void)usec;
+    TAILQ_FOREACH (runner, &manager->runners, entry)
+        runner_settle(runner);
+    return 0;
+}
+
+static int on_progress(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct manager *manager = userdata;
+    struct manager_progress rows[ACTIVE_JOBS_MAX];
+    struct runner *runner;
+    size_t count = 0;
+
+    TAILQ_FOREACH (runner, &manager->runners, entry) {
+        if (count == ACTIVE_JOBS_MAX || runner->session.record.offset == runner->reported_offset)
+            continue;
+        runner->reported_offset = runner->session.record.offset;
+        rows[count++] = (struct manager_progress){
+            .id = runner->job->id,
+            .acknowledged = runner->session.record.offset,
+            .size = runner->session.parameters.size_bytes,
+            .rate = runner->rate,
+        };
+    }
+    if (count > 0 && manager->observer.progress)
+        manager->observer.progress(manager->observer.userdata, rows, count);
+    if (manager->progress_wanted && manager->runners_count > 0) {
+        (void)sd_event_source_set_time(source, usec + PROGRESS_EVERY_USEC);
+        (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    }
+    return 0;
+}
+
+static void arm_progress(struct manager *manager)
+{
+    uint64_t now;
+    int enabled = SD_EVENT_OFF;
+
+    (void)sd_event_source_get_enabled(manager->progress_source, &enabled);
+    if (!manager->progress_wanted || manager->runners_count == 0 || enabled != SD_EVENT_OFF)
+        return;
+    (void)sd_event_now(manager->event, CLOCK_MONOTONIC, &now);
+    (void)sd_event_source_set_time(manager->progress_source, now + PROGRESS_EVERY_USEC);
+    (void)sd_event_source_set_enabled(manager->progress_source, SD_EVENT_ONESHOT);
+}
+
+void manager_want_progress(struct manager *manager, bool wanted)
+{
+    manager->progress_wanted = wanted;
+    arm_progress(manager);
+}
+
+void manager_runner_started(struct manager *manager, struct runner *runner)
+{
+    TAILQ_INSERT_TAIL(&manager->runners, runner, entry);
+    manager->runners_count++;
+    arm_progress(manager);
+}
+
+static int add_sources(struct manager *manager)
+{
+    int r = sd_event_add_io(manager->event, &manager->mailbox_source, mailbox_fd(manager->mailbox), EPOLLIN, on_mailbox,
+                            manager);
+    if (r < 0)
+        return r;
+    r = sd_event_add_defer(manager->event, &manager->schedule_source, on_schedule, manager);
+    if (r < 0)
+        return r;
+    /* One decision, after all that came back in this turn has been handled. */
+    (void)sd_event_source_set_priority(manager->schedule_source, SD_EVENT_PRIORITY_NORMAL + 1);
+    r = sd_event_add_time(manager->event, &manager->wake_source, CLOCK_REALTIME, 0, TIMER_ACCURACY_USEC, on_wake,
+                          manager);
+    if (r < 0)
+        return r;
+    (void)sd_event_source_set_enabled(manager->wake_source, SD_EVENT_OFF);
+    r = sd_event_add_time(manager->event, &manager->progress_source, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_USEC,
+                          on_progress, manager);
+    if (r < 0)
+        return r;
+    (void)sd_event_source_set_enabled(manager->progress_source, SD_EVENT_OFF);
+    r = sd_event_add_time(manager->event, &manager->unsaved_source, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_USEC, on_unsaved,
+                          manager);
+    if (r < 0)
+        return r;
+    (void)sd_event_source_set_enabled(manager->unsaved_source, SD_EVENT_OFF);
+    return 0;
+}
+
+static void take_report(struct manager *manager, const struct store_report *report)
+{
+    if (report->set_aside[0] != '\0')
+        (void)snprintf(manager->set_aside_text, sizeof(manager->set_aside_text),
+                       "a damaged queue was set aside as %s/%s%s%s%s; jobs that stood in it are not listed: add them "
+                       "again, then delete that folder",
+                       manager->state_directory, report->set_aside, report->reason[0] != '\0' ? " (" : "",
+                       report->reason, report->reason[0] != '\0' ? ")" : "");
+    if (report->quarantined > 0)
+        (void)snprintf(manager->quarantine_text, sizeof(manager->quarantine_text),
+                       "%" PRIu64 " jobs could not be read and were put into quarantine: add them again",
+                       report->quarantined);
+    if (manager->set_aside_text[0] != '\0')
+        log_message(LOG_ERR, MESSAGE_DEGRADED, 0, "%s", manager->set_aside_text);
+    if (manager->quarantine_text[0] != '\0')
+        log_message(LOG_ERR, MESSAGE_DEGRADED, 0, "%s", manager->quarantine_text);
+}
+
+int manager_new(const struct manager_options *options, struct manager **ret)
+{
+    _cleanup_(manager_free_p) struct manager *manager = calloc(1, sizeof(*manager));
+
+    if (!manager)
+        return -ENOMEM;
+    TAILQ_INIT(&manager->runners);
+    LIST_INIT(&manager->spares);
+    LIST_INIT(&manager->additions);
+    manager->event = sd_event_ref(options->event);
+    manager->store = options->store;
+    manager->io = options->io;
+    manager->mailbox = options->mailbox;
+    manager->transfer_ops = options->transfer_ops;
+    manager->transport = options->transport;
+    manager->settings = options->settings;
+    manager->check_url = options->check_url;
+    manager->run = manager_random();
+    manager->wake_usec = USEC_INFINITY;
+    manager->awake_since_usec = manager_now(manager).realtime_usec;
+    manager->state_directory = text_escape(options->state_directory);
+    if (!manager->state_directory)
+        return -ENOMEM;
+    int r = add_sources(manager);
+    if (r < 0)
+        return r;
+    if (options->store_report)
+        take_report(manager, options->store_report);
+    *ret = TAKE_PTR(manager);
+    return 0;
+}
+
+void manager_set_observer(struct manager *manager, const struct manager_observer *observer)
+{
+    manager->observer = *observer;
+}
+
+void manager_set_settings(struct manager *manager, const struct settings *settings)
+{
+    manager->settings = *settings;
+    manager_reschedule(manager);
+}
+
+void manager_stop(struct manager *manager)
+{
+    struct runner *runner;
+
+    manager->stopping = true;
+    TAILQ_FOREACH (runner, &manager->runners, entry)
+        runner_stop(runner);
+}
+
+void manager_drain(struct manager *manager)
+{
+    dispatch(manager);
+    manager_refuse_additions(manager);
+}
+
+struct manager *manager_free(struct manager *manager)
+{
+    struct runner *runner;
+
+    if (!manager)
+        return NULL;
+    while ((runner = TAILQ_FIRST(&manager->runners)) != NULL) {
+        TAILQ_REMOVE(&manager->runners, runner, entry);
+        runner_free(runner);
+    }
+    manager_purge_connections(manager);
+    sd_event_source_disable_unref(manager->mailbox_source);
+    sd_event_source_disable_unref(manager->schedule_source);
+    sd_event_source_disable_unref(manager->wake_source);
+    sd_event_source_disable_unref(manager->progress_source);
+    sd_event_source_disable_unref(manager->unsaved_source);
+    sd_event_unref(manager->event);
+    free(manager->state_directory);
+    free(manager);
+    return NULL;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The use cases: add, control, query, run. Owns the queue's life between the store, the scheduler and the runners.
+ *
+ *   bus ──manager_add/control/query──▶ manager ──command──▶ store writer
+ *                                        ▲  │
+ *          one mailbox for all that ─────┘  └──plan──▶ runner ──▶ transfer_ops, io
+ *          comes back later
+ *
+ * Once round the loop: what came back → session steps → commands to the writer → replies and signals → one scheduling
+ * decision → starts. The manager reads the clock and hands it down.
+ */
+#pragma once
+
+#include "core/command.h"
+#include "core/job.h"
+#include "core/settings.h"
+#include "core/transfer.h"
+#include "store/store.h"
+
+#include "base/cleanup.h"
+
+#include <systemd/sd-event.h>
+
+struct manager;
+struct io;
+
+/* Why a request of a caller was refused; the bus maps each to a named error. */
+enum manager_fault {
+    FAULT_NONE = 0,
+    FAULT_NO_SUCH_JOB,
+    FAULT_INVALID_ARGUMENT,
+    FAULT_INVALID_STATE,
+    FAULT_LIMIT_REACHED,
+    FAULT_SOURCE_UNREADABLE,
+    FAULT_ALREADY_EXISTS,
+    FAULT_DEGRADED,
+    FAULT_NO_MEMORY,
+};
+
+struct manager_error {
+    enum manager_fault fault;
+    char text[FAILURE_TEXT_MAX]; /* one sentence: what failed, why, what to do */
+};
+
+/* The states that people see: the stored ones, with `ready` told apart by what is in flight. */
+enum shown_state {
+    SHOWN_QUEUED,
+    SHOWN_BLOCKED,
+    SHOWN_CONNECTING,
+    SHOWN_TRANSFERRING,
+    SHOWN_RETRYING,
+    SHOWN_PAUSED,
+    SHOWN_CANCELLING,
+    SHOWN_DONE,
+    SHOWN_FAILED,
+    SHOWN_CANCELLED,
+    SHOWN_STATES,
+};
+const char *shown_state_name(enum shown_state state);
+int shown_state_parse(const char *text, enum shown_state *ret);
+
+#define GATE_NAMES_MAX 4
+
+struct manager_view {
+    enum shown_state state;
+    const char *gates[GATE_NAMES_MAX]; /* closed ones, NULL behind the last */
+    uint64_t acknowledged;
+    uint64_t rate; /* bytes a second */
+};
+
+struct manager_progress {
+    uint64_t id, acknowledged, size, rate;
+};
+
+/* The only upward path. Called after the commit. */
+struct manager_observer {
+    void (*job_added)(void *userdata, const struct job *job);
+    void (*job_changed)(void *userdata, const struct job *job);
+    void (*job_removed)(void *userdata, uint64_t id);
+    void (*jobs_changed)(void *userdata, uint64_t count); /* one for a command with many items */
+    void (*progress)(void *userdata, const struct manager_progress *rows, size_t count);
+    void (*degraded_changed)(void *userdata);
+    void *userdata;
+};
+
+struct manager_options {
+    sd_event *event;
+    struct store *store;
+    struct io *io;
+    struct mailbox *mailbox;
+    const struct transfer_ops *transfer_ops;
+    void *transport;
+    struct settings settings;
+    const struct store_report *store_report;
+    const char *state_directory; /* for messages */
+    /* Host ("host:port") and file name of a URL; main binds it to net's. Returns NULL or what is wrong with it. */
+    const char *(*check_url)(const char *url, char **ret_host, char **ret_name);
+};
+
+int manager_new(const struct manager_options *options, struct manager **ret);
+/*
+ * The end: manager_stop() aborts what is under way and hands what it learnt to the writer; then the store is closed,
+ * which waits for the writer; manager_drain() delivers the last answers; then the manager is freed.
+ */
+void manager_stop(struct manager *manager);
+void manager_drain(struct manager *manager);
+struct manager *manager_free(struct manager *manager);
+DEFINE_CLEANUP(struct manager *, manager_free);
+
+void manager_set_observer(struct manager *manager, const struct manager_observer *observer);
+void manager_set_settings(struct manager *manager, const struct settings *settings);
+/* Whether anybody wants Progress: without, no timer runs for it. */
+void manager_want_progress(struct manager *manager, bool wanted);
+
+struct manager_submission {
+    char *source; /* absolute path */
+    char *url;
+    char *name;  /* NULL: the file's name */
+    char *group; /* NULL: default */
+    char *key;   /* NULL: none */
+    enum if_exists if_exists;
+    enum job_priority priority;
+    bool hold;
+    struct job_options options;
+};
+void manager_submission_done(struct manager_submission *submission);
+
+struct manager_result {
+    struct manager_error error;
+    const uint64_t *ids; /* add: in the order of the submissions */
+    size_t ids_count;
+    uint64_t matched, failed;               /* control */
+    const struct manager_failure *failures; /* control: the first ones */
+    size_t failures_count;
+};
+
+struct manager_failure {
+    uint64_t id;
+    struct manager_error error;
+};
+#define MANAGER_FAILURES_MAX 100
+
+typedef void (*manager_done_t)(void *userdata, const struct manager_result *result);
+
+/*
+ * Queues jobs, all or none. 0: DONE runs exactly once, later, when the answer is durable or the jobs were refused. A
+ * negative errno: refused at once, *ret_error says why, DONE will not run. The submissions are copied.
+ */
+int manager_add(struct manager *manager, uid_t caller, const struct manager_submission *submissions, size_t count,
+                manager_done_t done, void *userdata, struct manager_error *ret_error);
+
+struct manager_filter {
+    struct store_filter store;
+    uint32_t states; /* bit 1 << enum shown_state; 0 = any */
+};
+
+/*
+ * Applies VERB to the jobs of CALLER that match, in steps of one transaction each; DONE runs when the last is durable.
+ * Ids that FILTER names and that do not exist count as failed. FILTER is used within the call only. As manager_add().
+ */
+int manager_control(struct manager *manager, uid_t caller, enum job_verb verb, const struct manager_filter *filter,
+                    manager_done_t done, void *userdata, struct manager_error *ret_error);
+
+/* As store_query(), with what is in flight. */
+int manager_query(struct manager *manager, const struct manager_filter *filter, uint64_t after, size_t limit,
+                  int (*each)(const struct job *job, const struct manager_view *view, void *userdata), void *userdata,
+                  uint64_t *ret_next);
+
+int manager_verb_parse(const char *text, enum job_verb *ret);
+
+struct store *manager_store(struct manager *manager);
+void manager_describe(struct manager *manager, const struct job *job, struct manager_view *ret);
+size_t manager_active_jobs(const struct manager *manager);
+uint64_t manager_rate(const struct manager *manager);
+uint64_t manager_next_wakeup(const struct manager *manager); /* CLOCK_REALTIME, 0 = none */
+uint64_t manager_revision(const struct manager *manager);    /* counts changes of the queue in this process */
+/* Sentences; valid until the next turn of the loop. */
+size_t manager_degraded(struct manager *manager, const char *ret_sentences[static 4]);
+/* No job runs or waits for its time. */
+bool manager_is_idle(struct manager *manager);

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager/runner_internal.h"
+
+#include "core/backoff.h"
+#include "core/proto.h"
+#include "io/source.h"
+#include "manager/internal.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define CONNECT_TIMEOUT_USEC (30 * USEC_PER_SEC)
+#define SEND_TIMEOUT_USEC    (2 * USEC_PER_MIN) /* [MC-BUP] 3.1.2: the upload request timer */
+#define RATE_WINDOW_USEC     (3 * USEC_PER_SEC) /* the time constant of the rate that people see */
+
+static uint64_t choose(uint64_t of_job, uint64_t of_settings)
+{
+    return of_job != 0 ? of_job : of_settings;
+}
+
+static void fill_parameters(const struct runner *runner, struct session_parameters *ret)
+{
+    const struct settings *settings = &runner->manager->settings;
+    const struct job *job = runner->job;
+    uint64_t minimum = choose(job->options.fragment_min_bytes, settings->fragment_min_bytes);
+    uint64_t maximum = choose(job->options.fragment_max_bytes, settings->fragment_max_bytes);
+
+    *ret = (struct session_parameters){
+        .size_bytes = job->identity.size_bytes,
+        .wants_reply = job->type == JOB_UPLOAD_REPLY,
+        .fragment_min_bytes = minimum,
+        .fragment_max_bytes = maximum > minimum ? maximum : minimum,
+        .fragment_floor_bytes = settings->fragment_floor_bytes,
+        .time_slice_usec = settings->time_slice_usec,
+        .connect_timeout_usec = CONNECT_TIMEOUT_USEC,
+        .send_timeout_usec = SEND_TIMEOUT_USEC,
+        .response_timeout_usec = settings->response_timeout_usec,
+        .no_progress_timeout_usec = job->options.has_no_progress_timeout ? job->options.no_progress_timeout_usec
+                                                                         : settings->no_progress_timeout_usec,
+    };
+    proto_content_name(job->source, ret->content_name);
+}
+
+int runner_new(struct manager *manager, struct job *job, struct runner **ret)
+{
+    struct runner *runner = calloc(1, sizeof(*runner));
+    struct session_parameters parameters;
+
+    if (!runner) {
+        job_free(job);
+        return -ENOMEM;
+    }
+    runner->manager = manager;
+    runner->job = job;
+    int r = manager_take_connection(manager, job->host, &runner->connection);
+    if (r < 0) {
+        runner_free(runner);
+        return r;
+    }
+    fill_parameters(runner, &parameters);
+    session_init(&runner->session, &parameters, &job->session);
+    runner->session.after_restart = job->session.session_id[0] != '\0' && job->run != manager->run;
+    runner->rate_offset = runner->reported_offset = job->session.offset;
+    *ret = runner;
+    return 0;
+}
+
+void runner_drop_exchange(struct runner *runner)
+{
+    if (runner->transfer)
+        runner->manager->transfer_ops->cancel(runner->manager->transport, runner->transfer);
+    runner->transfer = NULL;
+    if (runner->preparing && runner->check_started && !runner->source_checked)
+        runner->source = source_free(runner->source); /* with the check that is under way */
+    runner->preparing = false;
+}
+
+struct runner *runner_free(struct runner *runner)
+{
+    if (!runner)
+        return NULL;
+    runner_drop_exchange(runner);
+    source_free(runner->source);
+    if (runner->connection)
+        manager_spare_connection(runner->manager, runner->job->host, runner->connection);
+    job_free(runner->job);
+    free(runner);
+    return NULL;
+}
+
+/* The part of the last wait that the machine was awake for, with this daemon running: it counts as time without
+ * progress. */
+static uint64_t waited_usec(const struct runner *runner, struct moment now)
+{
+    const struct job *job = runner->job;
+    uint64_t begin = usec_sub(job->next_attempt_usec, job->retry_delay_usec);
+    uint64_t end = job->next_attempt_usec < now.realtime_usec ? job->next_attempt_usec : now.realtime_usec;
+
+    if (job->state != JOB_RETRYING || job->next_attempt_usec == 0)
+        return 0;
+    if (begin < runner->manager->awake_since_usec)
+        begin = runner->manager->awake_since_usec;
+    return usec_sub(end, begin);
+}
+
+static void feed_start(struct runner *runner)
+{
+    struct moment now = manager_now(runner->manager);
+    struct session_input in = {.event = SESSION_EVENT_START, .now = now, .waited_usec = waited_usec(runner, now)};
+
+    runner->rate_at_usec = now.monotonic_usec;
+    if (runner->job->started_usec == 0)
+        runner->update.started_usec = now.realtime_usec;
+    manager_shown_changed(runner->manager, runner->job);
+    runner_feed(runner, &in);
+}
+
+void runner_source_failed(struct runner *runner, int error)
+{
+    struct session_input in = {.event = SESSION_EVENT_SOURCE_FAILED, .source_error = error};
+
+    runner_feed(runner, &in);
+}
+
+void runner_source_changed(struct runner *runner, const char *change)
+{
+    struct session_input in = {.event = SESSION_EVENT_SOURCE_CHANGED, .source_change = change};
+
+    runner_feed(runner, &in);
+}
+
+/* Takes what the path names now as the file to upload. */
+static void adopt_identity(struct runner *runner, const struct source_identity *identity)
+{
+    runner->job->identity = *identity;
+    runner->job->identity_wanted = false;
+    runner->update.identity = *identity;
+    runner->update.has_identity = true;
+    runner->session.parameters.size_bytes = identity->size_bytes;
+}
+
+static void on_first_look(void *userdata, int result, const struct source_identity *identity)
+{
+    struct runner *runner = userdata;
+
+    runner->source_checked = true;
+    runner->preparing = false;
+    if (result < 0) {
+        feed_start(runner);
+        runner_source_failed(runner, result);
+        return;
+    }
+    /*
+     * An identity that was taken while the file had just been written may hide a write in the same tick of the clock.
+     * No byte has been sent yet, so the look of this moment is as good; a change that shows is a change all the same.
+     */
+    enum ident_change change = ident_compare(&runner->job->identity, identity);
+    if (runner->job->identity_wanted || change == IDENT_SAME)
+        adopt_identity(runner, identity);
+    feed_start(runner);
+    if (change != IDENT_SAME && !runner->update.has_identity)
+        runner_source_changed(runner, ident_change_text(change));
+}
+
+int runner_open_source(struct runner *runner)
+{
+    return runner->source ? 0 : source_new(runner->manager->io, runner->job->source, &runner->source);
+}
+
+void runner_start(struct runner *runner)
+{
+    bool look = runner->job->state != JOB_CANCELLING && runner->job->session.sent_bytes == 0 &&
+                (runner->job->identity.racy || runner->job->identity_wanted);
+
+    if (!look) {
+        feed_start(runner);
+        return;
+    }
+    runner->preparing = runner->check_started = true;
+    runner->source_checked = false;
+    int r = runner_open_source(runner);
+    if (r >= 0)
+        r = source_check(runner->source, on_first_look, runner);
+    if (r < 0) {
+        runner->preparing = false;
+        feed_start(runner);
+        runner_source_failed(runner, r);
+    }
+}
+
+static void account_progress(struct runner *runner)
+{
+    uint64_t now = manager_now(runner->manager).monotonic_usec;
+    uint64_t elapsed = usec_sub(now, runner->rate_at_usec) + 1;
+    uint64_t bytes = usec_sub(runner->session.record.offset, runner->rate_offset);
+    double weight = (double)elapsed / (double)(elapsed + RATE_WINDOW_USEC);
+    double current = (double)bytes * (double)USEC_PER_SEC / (double)elapsed;
+
+    runner->rate =
+        runner->rate == 0 ? (uint64_t)current : (uint64_t)(weight * current + (1 - weight) * (double)runner->rate);
+    runner->rate_at_usec = now;
+    runner->rate_offset = runner->session.record.offset;
+    runner->progressed = true;
+}
+
+static void plan_retry(struct runner *runner, const struct session_output *out)
+{
+    const struct settings *settings = &runner->manager->settings;
+    const struct session_record *record = &runner->session.record;
+    uint64_t limit = runner->session.parameters.no_progress_timeout_usec;
+    struct backoff_rule rule = {
+        .min_usec = choose(runner->job->options.retry_delay_usec, settings->retry_delay_usec),
+        .max_usec = settings->retry_delay_max_usec,
+    };
+    uint64_t previous = runner->progressed ? 0 : runner->job->retry_delay_usec;
+
+    if (rule.max_usec < rule.min_usec)
+        rule.max_usec = rule.min_usec;
+    uint64_t delay = backoff_delay(&rule, previous, out->retry_after_usec, manager_random());
+    /* The last wait ends with the time that the job may go without progress. */
+    if (record->no_progress_usec < limit && delay > limit - record->no_progress_usec)
+        delay = limit - record->no_progress_usec;
+    runner->update.retry_delay_usec = delay;
+    runner->update.next_attempt_usec = usec_add(manager_now(runner->manager).realtime_usec, delay);
+}
+
+static void runner_end(struct runner *runner, enum command_type type, const struct session_output *out)
+{
+    runner->end_type = type;
+    runner->update.failure = out->failure;
+    runner->update.confirmed = out->confirmed;
+    runner_submit_end(runner);
+}
+
+static void runner_act(struct runner *runner, const struct session_output *out)
+{
+    if (out->abort_exchange)
+        runner_drop_exchange(runner);
+    if (out->progress)
+        account_progress(runner);
+    switch (out->action) {
+    case SESSION_ACTION_NONE:
+        break;
+    case SESSION_ACTION_SEND:
+        if (out->checkpoint)
+            runner_checkpoint(runner);
+        runner_send(runner, &out->request);
+        break;
+    case SESSION_ACTION_PERSIST:
+        runner_persist(runner);
+        break;
+    case SESSION_ACTION_WAIT:
+        plan_retry(runner, out);
+        runner_end(runner, COMMAND_RETRY_AT, out);
+        break;
+    case SESSION_ACTION_DONE:
+        runner_end(runner, COMMAND_DONE, out);
+        break;
+    case SESSION_ACTION_FAIL:
+        runner_end(runner, COMMAND_FAIL, out);
+        break;
+    case SESSION_ACTION_GONE:
+        runner_end(runner, COMMAND_GONE, out);
+        break;
+    case SESSION_ACTION_IDLE:
+        runner_end(runner, COMMAND_CHECKPOINT, out);
+        break;
+    }
+}
+
+void runner_feed(struct runner *runner, struct session_input *in)
+{
+    struct session_output out;
+
+    if (runner->ending || runner->owed == OWED_END)
+        return;
+    in->now = manager_now(runner->manager);
+    session_step(&runner->session, in, &out);
+    runner_act(runner, &out);
+}
+
+void runner_job_changed(struct runner *runner, struct job *job)
+{
+    struct session_input in = {.event = SESSION_EVENT_SUSPEND};
+
+    job_free(runner->job);
+    runner->job = job;
+    if (job->state == JOB_PAUSED) {
+        runner_feed(runner, &in);
+    } else if (job->state == JOB_CANCELLING) {
+        in.event = SESSION_EVENT_CANCEL;
+        runner->session.record.cancel_requested_usec = job->session.cancel_requested_usec;
+        runner_feed(runner, &in);
+    }
+}
+
+void runner_stop(struct runner *runner)
+{
+    struct session_input in = {.event = SESSION_EVENT_SUSPEND};
+
+    runner_feed(runner, &in);
+}

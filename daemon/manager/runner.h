@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Drives the session of one active job: carries out what session_step() asks for, and tells it what came of it.
+ *
+ *   SEND    → [wait for the checkpoint before the last] → check the source → window of the file → transfer → OUTCOME
+ *   PERSIST → command → durable → PERSISTED
+ *   WAIT, DONE, FAIL, GONE, IDLE → command → durable → observer → the runner ends
+ */
+#pragma once
+
+#include "core/command.h"
+#include "core/job.h"
+#include "core/session.h"
+#include "core/transfer.h"
+
+#include <sys/queue.h>
+
+struct manager;
+struct source;
+
+/* What could not be written yet, while the store refuses. */
+enum runner_owed {
+    OWED_NOTHING,
+    OWED_PERSIST,
+    OWED_END,
+};
+
+struct runner {
+    TAILQ_ENTRY(runner) entry;
+    struct manager *manager;
+    struct job *job; /* as last committed */
+    struct session session;
+    struct source *source;
+    struct transfer *transfer;
+    struct transfer_connection *connection;
+
+    struct exchange_request request; /* the one that is prepared or under way */
+    bool preparing;                  /* it waits for a checkpoint or for the source */
+    bool check_started;
+    bool source_checked;
+    unsigned unsynced; /* checkpoints that are not durable yet */
+
+    bool answered;   /* a response has come in this attempt */
+    bool ending;     /* the command that ends the attempt is with the writer */
+    bool progressed; /* since the last command */
+    enum runner_owed owed;
+    enum command_type end_type;
+    struct job_update update; /* what the next command carries, but for the session's record */
+
+    uint64_t rate;
+    uint64_t rate_at_usec; /* CLOCK_MONOTONIC */
+    uint64_t rate_offset;
+    uint64_t reported_offset; /* of the last Progress */
+};
+
+/* Takes JOB over, also on failure. */
+int runner_new(struct manager *manager, struct job *job, struct runner **ret);
+struct runner *runner_free(struct runner *runner);
+
+void runner_start(struct runner *runner);
+
+/* The record changed under the runner: a verb was applied. Takes JOB over. */
+void runner_job_changed(struct runner *runner, struct job *job);
+
+/* Tries again what is owed to the disk. */
+void runner_settle(struct runner *runner);
+
+/* The daemon ends: aborts, and hands a last checkpoint to the writer. */
+void runner_stop(struct runner *runner);

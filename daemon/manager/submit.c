@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Adding jobs: check the values, look at the files, hand one command to the writer, answer when it is durable. */
+#include "io/source.h"
+#include "manager/internal.h"
+
+#include "base/text.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct addition;
+
+/* One file that is being looked at. */
+struct look {
+    struct addition *addition;
+    size_t index;
+    struct io_request *request; /* NULL once it has come back */
+};
+
+struct addition {
+    LIST_ENTRY(addition) entry;
+    struct manager *manager;
+    struct command *command; /* ADD, until it is submitted */
+    struct look *looks;
+    size_t looks_left;
+    struct manager_error error; /* the first one */
+    bool listed;
+    manager_done_t done;
+    void *userdata;
+};
+
+static struct addition *addition_free(struct addition *addition)
+{
+    if (!addition)
+        return NULL;
+    if (addition->listed)
+        LIST_REMOVE(addition, entry);
+    command_free(addition->command);
+    free(addition->looks);
+    free(addition);
+    return NULL;
+}
+DEFINE_CLEANUP(struct addition *, addition_free);
+
+int manager_fault_set(struct manager_error *error, enum manager_fault fault, int result, const char *format, ...)
+{
+    va_list arguments;
+
+    error->fault = fault;
+    va_start(arguments, format);
+    (void)vsnprintf(error->text, sizeof(error->text), format, arguments);
+    va_end(arguments);
+    return result;
+}
+
+void manager_submission_done(struct manager_submission *submission)
+{
+    free(submission->source);
+    free(submission->url);
+    free(submission->name);
+    free(submission->group);
+    free(submission->key);
+    *submission = (struct manager_submission){0};
+}
+
+static void answer(struct addition *addition, const struct manager_result *result)
+{
+    addition->done(addition->userdata, result);
+    addition_free(addition);
+}
+
+static void refuse(struct addition *addition)
+{
+    struct manager_result result = {.error = addition->error};
+
+    answer(addition, &result);
+}
+
+static void describe_failure(struct addition *addition, const struct command *command)
+{
+    const struct job *job = command->failed_job < command->jobs_count ? command->jobs[command->failed_job] : NULL;
+
+    switch (-command->result) {
+    case EEXIST:
+        (void)manager_fault_set(&addition->error, FAULT_ALREADY_EXISTS, 0,
+                                "the key \"%s\" belongs to another upload; choose another key, or --if-exists replace",
+                                job && job->key ? job->key : "");
+        break;
+    case EDQUOT:
+        (void)manager_fault_set(&addition->error, FAULT_LIMIT_REACHED, 0,
+                                "the queue is full (MaxJobs=%" PRIu64
+                                "); remove finished jobs with \"bitsq remove\", or "
+                                "raise MaxJobs in bitsqd.conf",
+                                addition->manager->settings.max_jobs);
+        break;
+    default:
+        manager_write_fault(addition->manager, command->result, &addition->error);
+        break;
+    }
+}
+
+void manager_write_fault(struct manager *manager, int result, struct manager_error *ret)
+{
+    (void)manager_fault_set(ret, FAULT_DEGRADED, 0,
+                            "the queue in %s cannot be written: %s; free some space there and try again",
+                            manager->state_directory, strerror(-result));
+}
+
+static void on_committed(struct command *command, void *userdata)
+{
+    struct addition *addition = userdata;
+    struct manager *manager = addition->manager;
+    struct manager_result result = {0};
+
+    manager_note_commit(manager, command->result);
+    if (command->result < 0) {
+        describe_failure(addition, command);
+        refuse(addition);
+        return;
+    }
+    _cleanup_free_ uint64_t *ids = calloc(command->jobs_count, sizeof(*ids));
+    for (size_t i = 0; ids && i < command->jobs_count; i++)
+        ids[i] = command->items[i].id;
+    result.ids = ids;
+    result.ids_count = ids ? command->jobs_count : 0;
+    if (!ids)
+        (void)manager_fault_set(&result.error, FAULT_NO_MEMORY, 0,
+                                "the jobs are queued, but memory ran out for the answer");
+    answer(addition, &result);
+    manager_tell_runners(manager, command);
+    manager_announce(manager, command);
+    manager_reschedule(manager);
+}
+
+static void source_fault(struct addition *addition, size_t index, int error)
+{
+    _cleanup_free_ char *path = text_escape(addition->command->jobs[index]->source);
+    const char *shown = path ? path : "the source";
+
+    switch (-error) {
+    case EISDIR:
+        (void)manager_fault_set(&addition->error, FAULT_SOURCE_UNREADABLE, 0,
+                                "%s is a folder; name the files in it, or pack it with tar first", shown);
+        break;
+    case EMEDIUMTYPE:
+        (void)manager_fault_set(&addition->error, FAULT_SOURCE_UNREADABLE, 0,
+                                "%s is no regular file (a FIFO, socket or device); save its content to a file first",
+                                shown);
+        break;
+    default:
+        (void)manager_fault_set(&addition->error, FAULT_SOURCE_UNREADABLE, 0,
+                                "cannot read %s: %s; check its name and permissions", shown, strerror(-error));
+        break;
+    }
+}
+
+static void all_looked_at(struct addition *addition)
+{
+    struct command *command;
+
+    if (addition->error.fault != FAULT_NONE) {
+        refuse(addition);
+        return;
+    }
+    command = TAKE_PTR(addition->command);
+    command->at = manager_now(addition->manager);
+    for (size_t i = 0; i < command->jobs_count; i++)
+        command->jobs[i]->created_usec = command->jobs[i]->queued_usec = command->at.realtime_usec;
+    command->done = on_committed;
+    command->userdata = addition;
+    manager_submit(addition->manager, command);
+}
+
+static void on_looked(void *userdata, int result, const struct source_identity *identity)
+{
+    struct look *look = userdata;
+    struct addition *addition = look->addition;
+
+    look->request = NULL;
+    if (result >= 0)
+        addition->command->jobs[look->index]->identity = *identity;
+    else if (addition->error.fault == FAULT_NONE)
+        source_fault(addition, look->index, result);
+    if (--addition->looks_left == 0)
+        all_looked_at(addition);
+}
+
+static int duplicate(const char *from, const char *otherwise, char **to)
+{
+    if (!from && !otherwise)
+        return 0;
+    *to = strdup(from ? from : otherwise);
+    return *to ? 0 : -ENOMEM;
+}
+
+static char *default_name(const char *source)
+{
+    const char *slash = strrchr(source, '/');
+    char *name = text_escape(slash ? slash + 1 : source);
+
+    if (name && strlen(name) > JOB_NAME_MAX) {
+        char cut[JOB_NAME_MAX + 1];
+        (void)text_copy(cut, sizeof(cut), name);
+        memcpy(name, cut, sizeof(cut));
+    }
+    return name;
+}
+
+static int make_job(struct manager *manager, uid_t caller, const struct manager_submission *submission,
+                    struct job **ret, struct manager_error *error)
+{
+    _cleanup_(job_free_p) struct job *job = job_new();
+    _cleanup_free_ char *url_name = NULL;
+    const char *fault;
+
+    if (!job)
+        return -ENOMEM;
+    fault = manager->check_url(submission->url, &job->host, &url_name);
+    if (fault)
+        return manager_fault_set(error, FAULT_INVALID_ARGUMENT, -EINVAL, "%s", fault);
+    job->owner = caller;
+    job->priority = submission->priority;
+    job->state = submission->hold ? JOB_PAUSED : JOB_READY;
+    job->options = submission->options;
+    job->name = submission->name ? strdup(submission->name) : default_name(submission->source);
+    if (!job->name || duplicate(submission->source, NULL, &job->source) < 0 ||
+        duplicate(submission->url, NULL, &job->url) < 0 || duplicate(submission->key, NULL, &job->key) < 0 ||
+        duplicate(submission->group, "default", &job->group) < 0)
+        return -ENOMEM;
+    if (job_validate(job, &fault) < 0)
+        return manager_fault_set(error, FAULT_INVALID_ARGUMENT, -EINVAL, "%s", fault);
+    if (job->options.fragment_min_bytes != 0 &&
+        job->options.fragment_min_bytes < manager->settings.fragment_floor_bytes)
+        return manager_fault_set(error, FAULT_INVALID_ARGUMENT, -EINVAL,
+                                 "the smallest fragment may not be under %" PRIu64
+                                 " bytes; raise MIN of --fragment-size",
+                                 manager->settings.fragment_floor_bytes);
+    *ret = TAKE_PTR(job);
+    return 0;
+}
+
+static int fill_command(struct addition *addition, uid_t caller, const struct manager_submission *submissions,
+                        size_t count, struct manager_error *error)
+{
+    struct command *command = addition->command = command_new(COMMAND_ADD, count);
+
+    if (!command)
+        return -ENOMEM;
+    command->caller = caller;
+    command->if_exists = submissions[0].if_exists;
+    command->jobs = calloc(count, sizeof(*command->jobs)); /* NOLINT(bugprone-sizeof-expression): pointers are meant */
+    addition->looks = calloc(count, sizeof(*addition->looks));
+    if (!command->jobs || !addition->looks)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        if (submissions[i].if_exists != command->if_exists)
+            return manager_fault_set(error, FAULT_INVALID_ARGUMENT, -EINVAL,
+                                     "if_exists must be the same for all jobs of one call");
+        int r = make_job(addition->manager, caller, &submissions[i], &command->jobs[i], error);
+        if (r < 0)
+            return r;
+        command->jobs_count = i + 1;
+    }
+    return 0;
+}
+
+int manager_add(struct manager *manager, uid_t caller, const struct manager_submission *submissions, size_t count,
+                manager_done_t done, void *userdata, struct manager_error *ret_error)
+{
+    _cleanup_(addition_free_p) struct addition *addition = calloc(1, sizeof(*addition));
+
+    *ret_error = (struct manager_error){.fault = FAULT_NO_MEMORY, .text = "memory ran out; try again later"};
+    if (count == 0 || count > BATCH_JOBS_MAX)
+        return manager_fault_set(ret_error, FAULT_LIMIT_REACHED, -EINVAL, "one call takes 1 to %d jobs; split the list",
+                                 BATCH_JOBS_MAX);
+    if (!addition)
+        return -ENOMEM;
+    addition->manager = manager;
+    addition->done = done;
+    addition->userdata = userdata;
+    int r = fill_command(addition, caller, submissions, count, ret_error);
+    if (r < 0)
+        return r;
+    addition->looks_left = count;
+    for (size_t i = 0; i < count; i++) {
+        addition->looks[i] = (struct look){.addition = addition, .index = i};
+        r = io_look(manager->io, submissions[i].source, on_looked, &addition->looks[i], &addition->looks[i].request);
+        if (r < 0 && i == 0)
+            return r;
+        if (r < 0) {
+            /* Those that are under way will end the addition. */
+            addition->looks_left -= count - i;
+            addition->error = *ret_error;
+            break;
+        }
+    }
+    LIST_INSERT_HEAD(&manager->additions, addition, entry);
+    addition->listed = true;
+    (void)TAKE_PTR(addition);
+    return 0;
+}
+
+void manager_refuse_additions(struct manager *manager)
+{
+    struct addition *addition;
+
+    while ((addition = LIST_FIRST(&manager->additions)) != NULL) {
+        for (size_t i = 0; addition->command && i < addition->command->jobs_count; i++)
+            if (addition->looks[i].request)
+                io_request_cancel(addition->looks[i].request);
+        (void)manager_fault_set(&addition->error, FAULT_DEGRADED, 0,
+                                "the daemon is ending and did not queue this; run the command again");
+        refuse(addition);
+    }
+}

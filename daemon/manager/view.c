@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What people see of the queue: stored records, told apart by what is in flight. */
+#include "manager/internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char *const shown_names[SHOWN_STATES] = {
+    [SHOWN_QUEUED] = "queued",         [SHOWN_BLOCKED] = "blocked",
+    [SHOWN_CONNECTING] = "connecting", [SHOWN_TRANSFERRING] = "transferring",
+    [SHOWN_RETRYING] = "retrying",     [SHOWN_PAUSED] = "paused",
+    [SHOWN_CANCELLING] = "cancelling", [SHOWN_DONE] = "done",
+    [SHOWN_FAILED] = "failed",         [SHOWN_CANCELLED] = "cancelled",
+};
+
+const char *shown_state_name(enum shown_state state)
+{
+    return shown_names[state];
+}
+
+int shown_state_parse(const char *text, enum shown_state *ret)
+{
+    for (size_t i = 0; i < SHOWN_STATES; i++) {
+        if (strcmp(text, shown_names[i]) == 0) {
+            *ret = (enum shown_state)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+/* A job that could run but does not: the gates that are closed. */
+static void describe_waiting(const struct manager *manager, const struct job *job, struct manager_view *view)
+{
+    size_t gates = 0;
+    bool is_due = job->next_attempt_usec <= moment_now().realtime_usec;
+
+    if (job->state == JOB_RETRYING && !is_due)
+        view->gates[gates++] = "retry";
+    else if (manager->write_error != 0)
+        view->gates[gates++] = "disk";
+    else
+        view->gates[gates++] = "slot";
+    if (job->state == JOB_RETRYING && !is_due)
+        view->state = SHOWN_RETRYING;
+    else
+        view->state = manager->write_error != 0 ? SHOWN_BLOCKED : SHOWN_QUEUED;
+}
+
+static void describe_active(const struct runner *runner, struct manager_view *view)
+{
+    view->acknowledged = runner->session.record.offset;
+    view->rate = runner->rate;
+    view->state = runner->answered ? SHOWN_TRANSFERRING : SHOWN_CONNECTING;
+    if (runner->owed != OWED_NOTHING) {
+        view->state = SHOWN_BLOCKED;
+        view->gates[0] = "disk";
+    }
+}
+
+void manager_describe(struct manager *manager, const struct job *job, struct manager_view *ret)
+{
+    struct runner *runner = manager_find_runner(manager, job->id);
+    struct manager_view view = {.acknowledged = job->session.offset};
+
+    switch (job->state) {
+    case JOB_READY:
+    case JOB_RETRYING:
+        if (runner)
+            describe_active(runner, &view);
+        else
+            describe_waiting(manager, job, &view);
+        break;
+    case JOB_PAUSED:
+        view.state = SHOWN_PAUSED;
+        break;
+    case JOB_CANCELLING:
+        view.state = SHOWN_CANCELLING;
+        break;
+    case JOB_DONE:
+        view.state = SHOWN_DONE;
+        view.acknowledged = job->identity.size_bytes;
+        break;
+    case JOB_FAILED:
+        view.state = SHOWN_FAILED;
+        break;
+    case JOB_CANCELLED:
+        view.state = SHOWN_CANCELLED;
+        break;
+    }
+    *ret = view;
+}
+
+/* The stored states in which a job may be shown as one of STATES. */
+static uint32_t stored_states(uint32_t states)
+{
+    static const struct {
+        enum shown_state shown;
+        enum job_state stored;
+    } map[] = {
+        {SHOWN_QUEUED, JOB_READY},       {SHOWN_QUEUED, JOB_RETRYING},       {SHOWN_BLOCKED, JOB_READY},
+        {SHOWN_BLOCKED, JOB_RETRYING},   {SHOWN_CONNECTING, JOB_READY},      {SHOWN_CONNECTING, JOB_RETRYING},
+        {SHOWN_TRANSFERRING, JOB_READY}, {SHOWN_TRANSFERRING, JOB_RETRYING}, {SHOWN_RETRYING, JOB_RETRYING},
+        {SHOWN_PAUSED, JOB_PAUSED},      {SHOWN_CANCELLING, JOB_CANCELLING}, {SHOWN_DONE, JOB_DONE},
+        {SHOWN_FAILED, JOB_FAILED},      {SHOWN_CANCELLED, JOB_CANCELLED},
+    };
+    uint32_t stored = 0;
+
+    for (size_t i = 0; i < ELEMENTS(map); i++)
+        if (states & UINT32_C(1) << map[i].shown)
+            stored |= UINT32_C(1) << map[i].stored;
+    return stored;
+}
+
+struct querying {
+    struct manager *manager;
+    uint32_t states;
+    size_t rows;
+    int (*each)(const struct job *job, const struct manager_view *view, void *userdata);
+    void *userdata;
+};
+
+static int on_row(const struct job *job, void *userdata)
+{
+    struct querying *querying = userdata;
+    struct manager_view view;
+
+    manager_describe(querying->manager, job, &view);
+    if (querying->states != 0 && !(querying->states & UINT32_C(1) << view.state))
+        return 0;
+    querying->rows++;
+    return querying->each(job, &view, querying->userdata);
+}
+
+int manager_query(struct manager *manager, const struct manager_filter *filter, uint64_t after, size_t limit,
+                  int (*each)(const struct job *job, const struct manager_view *view, void *userdata), void *userdata,
+                  uint64_t *ret_next)
+{
+    struct querying querying = {.manager = manager, .states = filter->states, .each = each, .userdata = userdata};
+    struct store_filter stored = filter->store;
+
+    if (filter->states != 0)
+        stored.states = stored_states(filter->states);
+    int r = store_query(manager->store, &stored, after, limit, on_row, &querying, ret_next);
+    return r < 0 ? r : (int)querying.rows;
+}
+
+struct store *manager_store(struct manager *manager)
+{
+    return manager->store;
+}
+
+size_t manager_active_jobs(const struct manager *manager)
+{
+    return manager->runners_count;
+}
+
+uint64_t manager_rate(const struct manager *manager)
+{
+    const struct runner *runner;
+    uint64_t rate = 0;
+
+    TAILQ_FOREACH (runner, &manager->runners, entry)
+        rate += runner->rate;
+    return rate;
+}
+
+uint64_t manager_next_wakeup(const struct manager *manager)
+{
+    return manager->wake_usec == USEC_INFINITY ? 0 : manager->wake_usec;
+}
+
+uint64_t manager_revision(const struct manager *manager)
+{
+    return manager->revision;
+}
+
+size_t manager_degraded(struct manager *manager, const char *ret_sentences[static 4])
+{
+    size_t count = 0;
+
+    if (manager->write_error != 0)
+        ret_sentences[count++] = manager->write_error_text;
+    if (manager->set_aside_text[0] != '\0')
+        ret_sentences[count++] = manager->set_aside_text;
+    if (manager->quarantine_text[0] != '\0')
+        ret_sentences[count++] = manager->quarantine_text;
+    return count;
+}
+
+bool manager_is_idle(struct manager *manager)
+{
+    uint64_t counts[JOB_STATES];
+
+    if (manager->runners_count > 0 || store_pending(manager->store) > 0)
+        return false;
+    if (store_count(manager->store, true, 0, counts) < 0)
+        return false;
+    return counts[JOB_READY] + counts[JOB_RETRYING] + counts[JOB_CANCELLING] == 0;
+}
