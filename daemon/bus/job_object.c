@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* /org/bitsq1/jobs/ID: served by prefix, so that a million jobs cost nothing. */
+#include "bus/internal.h"
+
+#include "base/parse.h"
+#include "base/text.h"
+
+#include <dbus/names.h>
+#include <dbus/vtables.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+void job_path(uint64_t id, char path[static JOB_PATH_MAX])
+{
+    (void)snprintf(path, JOB_PATH_MAX, BITSQ_DBUS_JOBS_PATH "/%" PRIu64, id);
+}
+
+int job_object_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
+                    sd_bus_error *error)
+{
+    struct peer *peer = userdata;
+    const char *prefix = BITSQ_DBUS_JOBS_PATH "/";
+    struct job *job;
+    uint64_t id;
+
+    (void)bus, (void)interface, (void)error;
+    if (strncmp(path, prefix, strlen(prefix)) != 0 || parse_u64(path + strlen(prefix), &id) < 0)
+        return 0;
+    if (store_get(manager_store(peer->server->manager), id, &job) < 0)
+        return 0;
+    job_free(peer->found.job);
+    peer->found.peer = peer;
+    peer->found.job = job;
+    manager_describe(peer->server->manager, job, &peer->found.view);
+    *ret_found = &peer->found;
+    return 1;
+}
+
+/* ---- methods ---- */
+
+static void on_controlled(void *userdata, const struct manager_result *result)
+{
+    struct call *call = userdata;
+
+    if (result->error.fault != FAULT_NONE) {
+        call_fail(call, &result->error);
+    } else if (result->failures_count > 0) {
+        call_fail(call, &result->failures[0].error);
+    } else {
+        (void)sd_bus_reply_method_return(call->message, NULL);
+        call_free(call);
+    }
+}
+
+static int control(sd_bus_message *m, struct found_job *found, enum job_verb verb, sd_bus_error *error)
+{
+    struct peer *peer = found->peer;
+    uint64_t id = found->job->id;
+    struct manager_filter filter = {.store = {.ids = &id, .ids_count = 1}};
+    struct manager_error fault;
+    struct call *call;
+    uid_t caller;
+
+    int r = auth_caller(peer, m, &caller, error);
+    if (r >= 0)
+        r = call_new(peer, m, id, &call, error);
+    if (r < 0)
+        return r;
+    filter.store.owner = caller;
+    r = manager_control(peer->server->manager, caller, verb, &filter, on_controlled, call, &fault);
+    if (r < 0) {
+        call_free(call);
+        return error_set(error, &fault);
+    }
+    return 1;
+}
+
+int job_method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    return control(m, userdata, VERB_PAUSE, error);
+}
+
+int job_method_resume(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    return control(m, userdata, VERB_RESUME, error);
+}
+
+int job_method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    return control(m, userdata, VERB_CANCEL, error);
+}
+
+int job_method_retry(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    return control(m, userdata, VERB_RETRY, error);
+}
+
+int job_method_remove(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    return control(m, userdata, VERB_REMOVE, error);
+}
+
+/* ---- properties ---- */
+
+#define GETTER(name)                                                                               \
+    int job_get_##name(sd_bus *bus, const char *path, const char *interface, const char *property, \
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error)
+#define GETTER_FOUND                          \
+    const struct found_job *found = userdata; \
+    const struct job *job = found->job;       \
+    (void)bus, (void)path, (void)interface, (void)property, (void)error, (void)job
+#define SIMPLE_GETTER(name, type, value)                  \
+    GETTER(name)                                          \
+    {                                                     \
+        GETTER_FOUND;                                     \
+        return sd_bus_message_append(reply, type, value); \
+    }
+
+SIMPLE_GETTER(id, "t", job->id)
+SIMPLE_GETTER(key, "s", job->key ? job->key : "")
+SIMPLE_GETTER(name, "s", job->name)
+SIMPLE_GETTER(owner, "u", (uint32_t)job->owner)
+SIMPLE_GETTER(type, "s", job->type == JOB_UPLOAD_REPLY ? "upload-reply" : "upload")
+SIMPLE_GETTER(state, "s", shown_state_name(found->view.state))
+SIMPLE_GETTER(priority, "s", job_priority_name(job->priority))
+SIMPLE_GETTER(group, "s", job->group)
+SIMPLE_GETTER(size, "t", job->identity.size_bytes)
+SIMPLE_GETTER(acknowledged, "t", found->view.acknowledged)
+SIMPLE_GETTER(resent, "t", job->session.resent_bytes)
+SIMPLE_GETTER(rate, "t", found->view.rate)
+SIMPLE_GETTER(attempts, "u", job->attempts_total)
+SIMPLE_GETTER(next_attempt, "t", job->next_attempt_usec)
+SIMPLE_GETTER(created, "t", job->created_usec)
+SIMPLE_GETTER(started, "t", job->started_usec)
+SIMPLE_GETTER(finished, "t", job->finished_usec)
+SIMPLE_GETTER(host, "s", job->host)
+SIMPLE_GETTER(confirmed, "b", job->state == JOB_DONE && job->confirmed)
+
+GETTER(gates)
+{
+    GETTER_FOUND;
+    int r = sd_bus_message_open_container(reply, 'a', "s");
+    for (size_t i = 0; r >= 0 && i < GATE_NAMES_MAX && found->view.gates[i]; i++)
+        r = sd_bus_message_append_basic(reply, 's', found->view.gates[i]);
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+GETTER(source)
+{
+    GETTER_FOUND;
+    return sd_bus_message_append_array(reply, 'y', job->source, strlen(job->source));
+}
+
+static int append_escaped(sd_bus_message *reply, const char *text)
+{
+    _cleanup_free_ char *escaped = text_escape(text);
+
+    return escaped ? sd_bus_message_append_basic(reply, 's', escaped) : -ENOMEM;
+}
+
+GETTER(url)
+{
+    GETTER_FOUND;
+    _cleanup_free_ char *redacted = text_redact_url(job->url);
+    return redacted ? append_escaped(reply, redacted) : -ENOMEM;
+}
+
+GETTER(session)
+{
+    GETTER_FOUND;
+    return append_escaped(reply, job->session.session_id);
+}
+
+GETTER(attempt_log)
+{
+    GETTER_FOUND;
+    char name[FAILURE_NAME_MAX];
+    int r = sd_bus_message_open_container(reply, 'a', "(tsist)");
+    for (uint32_t i = 0; r >= 0 && i < job->attempt_count; i++) {
+        const struct job_attempt *attempt = &job->attempt_log[i];
+        failure_name_code(attempt->code, name);
+        r = sd_bus_message_append(reply, "(tsist)", attempt->at_usec, name, attempt->http_status,
+                                  failure_phase_text((enum failure_phase)attempt->phase), attempt->offset);
+    }
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+int job_append_error(sd_bus_message *message, const struct job *job)
+{
+    _cleanup_free_ char *text = text_escape(job->failure.text);
+
+    if (!text)
+        return -ENOMEM;
+    return sd_bus_message_append(message, "(sus)", job->failure.name, job->failure.code, text);
+}
+
+GETTER(error)
+{
+    GETTER_FOUND;
+    return job_append_error(reply, job);
+}
+
+GETTER(error_details)
+{
+    GETTER_FOUND;
+    const struct failure *failure = &job->failure;
+    if (failure->code == 0 && failure->text[0] == '\0')
+        return sd_bus_message_append(reply, "a{sv}", 0);
+    return sd_bus_message_append(reply, "a{sv}", 4, "http_status", "u", (uint32_t)failure->http_status, "context", "u",
+                                 failure->context, "context_text", "s",
+                                 failure_context_text((enum failure_context)failure->context), "phase", "s",
+                                 failure_phase_text((enum failure_phase)failure->phase));
+}
+
+GETTER(server)
+{
+    GETTER_FOUND;
+    _cleanup_free_ char *name = text_escape(job->server);
+    if (!name)
+        return -ENOMEM;
+    return sd_bus_message_append(reply, "a{sv}", 2, "name", "s", name, "address", "s", job->address);
+}
+
+GETTER(options)
+{
+    GETTER_FOUND;
+    const struct job_options *options = &job->options;
+    int r = sd_bus_message_open_container(reply, 'a', "{sv}");
+    if (r >= 0 && (options->fragment_min_bytes != 0 || options->fragment_max_bytes != 0))
+        r = sd_bus_message_append(reply, "{sv}", "fragment_size", "(tt)", options->fragment_min_bytes,
+                                  options->fragment_max_bytes);
+    if (r >= 0 && options->retry_delay_usec != 0)
+        r = sd_bus_message_append(reply, "{sv}", "retry_delay", "t", options->retry_delay_usec);
+    if (r >= 0 && options->has_no_progress_timeout)
+        r = sd_bus_message_append(reply, "{sv}", "no_progress_timeout", "t", options->no_progress_timeout_usec);
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+/* What a page of the queue leaves out: it is long, or of interest for one job only. */
+static bool is_in_rows(const char *name)
+{
+    return strcmp(name, JOB_PROPERTY_OPTIONS) != 0 && strcmp(name, JOB_PROPERTY_ATTEMPT_LOG) != 0 &&
+           strcmp(name, JOB_PROPERTY_SESSION) != 0;
+}
+
+int job_append_row(sd_bus *bus, sd_bus_message *reply, struct peer *peer, const struct job *job,
+                   const struct manager_view *view)
+{
+    /* The getters read only; the record is borrowed. */
+    struct found_job found = {.peer = peer, .job = (struct job *)job, .view = *view};
+
+    int r = sd_bus_message_open_container(reply, 'a', "{sv}");
+    for (const struct dbus_property *property = job_properties; r >= 0 && property->name; property++) {
+        if (!is_in_rows(property->name))
+            continue;
+        r = sd_bus_message_open_container(reply, 'e', "sv");
+        if (r >= 0)
+            r = sd_bus_message_append_basic(reply, 's', property->name);
+        if (r >= 0)
+            r = sd_bus_message_open_container(reply, 'v', property->type);
+        if (r >= 0)
+            r = property->get(bus, NULL, JOB_INTERFACE, property->name, reply, &found, NULL);
+        if (r >= 0)
+            r = sd_bus_message_close_container(reply);
+        if (r >= 0)
+            r = sd_bus_message_close_container(reply);
+    }
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}

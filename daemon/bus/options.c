@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The a{sv} arguments: every key is known or refused, so that a misspelt option is never silently lost. */
+#include "bus/internal.h"
+
+#include "core/limits.h"
+
+#include <dbus/names.h>
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef int (*read_key_t)(sd_bus_message *message, const char *key, void *target);
+
+static int invalid(sd_bus_error *error, const char *key, const char *what)
+{
+    return sd_bus_error_setf(error, BITSQ_ERROR_INVALID_ARGUMENT, "option \"%s\": %s", key, what);
+}
+
+/* Walks the dictionary; READ returns 0, -ENXIO for an unknown key, -EBADMSG for a wrong type or value. */
+static int read_dictionary(sd_bus_message *message, read_key_t read, void *target, sd_bus_error *error)
+{
+    const char *key;
+    int r = sd_bus_message_enter_container(message, 'a', "{sv}");
+
+    while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+        r = sd_bus_message_read_basic(message, 's', &key);
+        if (r < 0)
+            return r;
+        r = read(message, key, target);
+        if (r == -ENXIO)
+            return invalid(error, key, "there is no such option; see the interface's description");
+        if (r == -ENOMEM)
+            return r;
+        if (r < 0)
+            return invalid(error, key, "its value is of the wrong type or out of range");
+        r = sd_bus_message_exit_container(message);
+    }
+    return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+static int read_string(sd_bus_message *message, char **ret)
+{
+    const char *text;
+    int r = sd_bus_message_read(message, "v", "s", &text);
+
+    if (r < 0)
+        return r;
+    free(*ret);
+    *ret = strdup(text);
+    return *ret ? 0 : -ENOMEM;
+}
+
+static int read_u64(sd_bus_message *message, uint64_t *ret)
+{
+    return sd_bus_message_read(message, "v", "t", ret);
+}
+
+static int read_bool(sd_bus_message *message, bool *ret)
+{
+    int value;
+    int r = sd_bus_message_read(message, "v", "b", &value);
+
+    if (r >= 0)
+        *ret = value != 0;
+    return r;
+}
+
+static int read_priority(sd_bus_message *message, enum job_priority *ret)
+{
+    const char *text;
+    int r = sd_bus_message_read(message, "v", "s", &text);
+
+    return r < 0 ? r : job_priority_parse(text, ret);
+}
+
+static int read_if_exists(sd_bus_message *message, enum if_exists *ret)
+{
+    static const char *const names[] = {
+        [IF_EXISTS_KEEP] = "keep", [IF_EXISTS_REPLACE] = "replace", [IF_EXISTS_FAIL] = "fail"};
+    const char *text;
+    int r = sd_bus_message_read(message, "v", "s", &text);
+
+    for (size_t i = 0; r >= 0 && i < ELEMENTS(names); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *ret = (enum if_exists)i;
+            return 0;
+        }
+    }
+    return r < 0 ? r : -EINVAL;
+}
+
+static int read_submission_key(sd_bus_message *message, const char *key, void *target)
+{
+    struct manager_submission *submission = target;
+    struct job_options *options = &submission->options;
+
+    if (strcmp(key, "name") == 0)
+        return read_string(message, &submission->name);
+    if (strcmp(key, "group") == 0)
+        return read_string(message, &submission->group);
+    if (strcmp(key, "key") == 0)
+        return read_string(message, &submission->key);
+    if (strcmp(key, "priority") == 0)
+        return read_priority(message, &submission->priority);
+    if (strcmp(key, "if_exists") == 0)
+        return read_if_exists(message, &submission->if_exists);
+    if (strcmp(key, "hold") == 0)
+        return read_bool(message, &submission->hold);
+    if (strcmp(key, "fragment_size") == 0)
+        return sd_bus_message_read(message, "v", "(tt)", &options->fragment_min_bytes, &options->fragment_max_bytes);
+    if (strcmp(key, "retry_delay") == 0)
+        return read_u64(message, &options->retry_delay_usec);
+    if (strcmp(key, "no_progress_timeout") == 0) {
+        options->has_no_progress_timeout = true;
+        return read_u64(message, &options->no_progress_timeout_usec);
+    }
+    return -ENXIO;
+}
+
+int options_read_submission(sd_bus_message *message, struct manager_submission *ret, sd_bus_error *error)
+{
+    const void *path;
+    const char *url;
+    size_t length;
+
+    *ret = (struct manager_submission){.priority = PRIORITY_NORMAL};
+    int r = sd_bus_message_read_array(message, 'y', &path, &length);
+    if (r < 0)
+        return r;
+    if (length == 0 || length > JOB_SOURCE_MAX || memchr(path, '\0', length) || ((const char *)path)[0] != '/')
+        return sd_bus_error_set(error, BITSQ_ERROR_INVALID_ARGUMENT,
+                                "the source must be an absolute path of at most 4095 bytes");
+    r = sd_bus_message_read_basic(message, 's', &url);
+    if (r < 0)
+        return r;
+    ret->source = strndup(path, length);
+    ret->url = strdup(url);
+    if (!ret->source || !ret->url)
+        return -ENOMEM;
+    return read_dictionary(message, read_submission_key, ret, error);
+}
+
+static int read_ids(sd_bus_message *message, struct filter_storage *storage)
+{
+    const void *ids;
+    size_t size;
+    int r = sd_bus_message_enter_container(message, 'v', "at");
+
+    if (r < 0)
+        return r;
+    r = sd_bus_message_read_array(message, 't', &ids, &size);
+    if (r < 0)
+        return r;
+    free(storage->ids);
+    storage->ids = malloc(size + sizeof(uint64_t));
+    if (!storage->ids)
+        return -ENOMEM;
+    memcpy(storage->ids, ids, size);
+    storage->filter.store.ids = storage->ids;
+    storage->filter.store.ids_count = size / sizeof(uint64_t);
+    return sd_bus_message_exit_container(message);
+}
+
+static int add_range(struct filter_storage *storage, struct store_range range)
+{
+    size_t count = storage->filter.store.ranges_count;
+    struct store_range *ranges = reallocarray(storage->ranges, count + 1, sizeof(*ranges));
+
+    if (!ranges)
+        return -ENOMEM;
+    ranges[count] = range;
+    storage->ranges = ranges;
+    storage->filter.store.ranges = ranges;
+    storage->filter.store.ranges_count = count + 1;
+    return 0;
+}
+
+static int read_ranges(sd_bus_message *message, struct filter_storage *storage)
+{
+    struct store_range range;
+    int r = sd_bus_message_enter_container(message, 'v', "a(tt)");
+
+    if (r >= 0)
+        r = sd_bus_message_enter_container(message, 'a', "(tt)");
+    while (r >= 0 && (r = sd_bus_message_read(message, "(tt)", &range.first, &range.last)) > 0) {
+        if (range.first > range.last)
+            return -EINVAL;
+        r = add_range(storage, range);
+    }
+    if (r >= 0)
+        r = sd_bus_message_exit_container(message);
+    return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+static int read_states(sd_bus_message *message, struct filter_storage *storage)
+{
+    const char *name;
+    int r = sd_bus_message_enter_container(message, 'v', "as");
+
+    if (r >= 0)
+        r = sd_bus_message_enter_container(message, 'a', "s");
+    while (r >= 0 && (r = sd_bus_message_read_basic(message, 's', &name)) > 0) {
+        enum shown_state state;
+        r = shown_state_parse(name, &state);
+        if (r >= 0)
+            storage->filter.states |= UINT32_C(1) << state;
+    }
+    if (r >= 0)
+        r = sd_bus_message_exit_container(message);
+    return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+static int read_filter_key(sd_bus_message *message, const char *key, void *target)
+{
+    struct filter_storage *storage = target;
+    struct store_filter *filter = &storage->filter.store;
+    uint32_t owner;
+
+    storage->is_empty = false;
+    if (strcmp(key, "ids") == 0) {
+        storage->names_jobs = true;
+        return read_ids(message, storage);
+    }
+    if (strcmp(key, "ranges") == 0) {
+        storage->names_jobs = true;
+        return read_ranges(message, storage);
+    }
+    if (strcmp(key, "state") == 0)
+        return read_states(message, storage);
+    if (strcmp(key, "all") == 0)
+        return read_bool(message, &storage->has_all);
+    /* These strings live in the message, which outlives the filter's use. */
+    if (strcmp(key, "group") == 0)
+        return sd_bus_message_read(message, "v", "s", &filter->group);
+    if (strcmp(key, "key") == 0)
+        return sd_bus_message_read(message, "v", "s", &filter->key);
+    if (strcmp(key, "owner") == 0) {
+        int r = sd_bus_message_read(message, "v", "u", &owner);
+        /* A caller sees its own jobs only, and this daemon has no others. */
+        return r < 0 ? r : owner == geteuid() ? 0 : -EPERM;
+    }
+    return -ENXIO;
+}
+
+int options_read_filter(sd_bus_message *message, struct filter_storage *ret, sd_bus_error *error)
+{
+    *ret = (struct filter_storage){.is_empty = true};
+    int r = read_dictionary(message, read_filter_key, ret, error);
+    /* An empty list of ids names no job; to the store it would mean any. */
+    ret->matches_nothing = ret->names_jobs && ret->filter.store.ids_count == 0 && ret->filter.store.ranges_count == 0;
+    return r;
+}
+
+void filter_storage_done(struct filter_storage *storage)
+{
+    free(storage->ids);
+    free(storage->ranges);
+}
+
+static int read_no_key(sd_bus_message *message, const char *key, void *target)
+{
+    (void)message, (void)key, (void)target;
+    return -ENXIO;
+}
+
+int options_read_none(sd_bus_message *message, sd_bus_error *error)
+{
+    return read_dictionary(message, read_no_key, NULL, error);
+}
