@@ -2,6 +2,7 @@
 /* What libcurl calls while it acts. Nothing here calls back into libcurl. */
 #include "net/internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,7 +14,12 @@ curl_socket_t connection_on_open_socket(void *userdata, curlsocktype purpose, st
     (void)purpose;
     connection->socket_opened = true;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
+    if (fd >= 0)
+        return fd;
+    /* Not that this kernel has no IPv6, which only means that another address is tried. */
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+        connection->socket_error = -errno;
+    return CURL_SOCKET_BAD;
 }
 
 static void note_connection(struct transfer *transfer, const char *remote_ip, int remote_port, int local_port)
@@ -100,15 +106,25 @@ int transfer_on_seek(void *userdata, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_FAIL;
 }
 
+/*
+ * libcurl sends no more when an error comes early: only the rest of the response is due. But it does not see the end of
+ * an upload that is paused.
+ */
+static void stop_sending(struct transfer *transfer)
+{
+    transfer_touch(transfer, TRANSFER_AWAITING_RESPONSE);
+    if (transfer->pause != TRANSFER_FLOWING)
+        transfer_wait_for_pace(transfer, transfer_now(transfer));
+}
+
 size_t transfer_on_header(char *line, size_t size, size_t count, void *userdata)
 {
     struct transfer *transfer = userdata;
 
     if (!response_add_line(&transfer->response, line, size * count))
         return 0;
-    /* libcurl stops sending when an error comes early: from here on only the rest of the response is due. */
-    if (transfer->response.head_complete && transfer->response.ack.status >= 300 && transfer->phase == TRANSFER_SENDING)
-        transfer_touch(transfer, TRANSFER_AWAITING_RESPONSE);
+    if (transfer->response.head_complete && transfer->phase == TRANSFER_SENDING && transfer->response.ack.status >= 300)
+        stop_sending(transfer);
     return size * count;
 }
 

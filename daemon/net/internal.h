@@ -34,6 +34,7 @@ struct transfer_connection {
     uint64_t number;           /* of the TCP connection that was last used; 0 = none yet */
     int local_port;            /* of the same */
     bool socket_opened;        /* within this exchange */
+    int socket_error;          /* negative errno of a lack on this side, within this exchange */
     long upload_buffer_bytes;  /* in force; setting it again would throw the buffer away */
     bool stale;                /* its multi handle broke: begin with new handles */
 };

@@ -107,12 +107,15 @@ static void fill_common(struct transfer *transfer, struct exchange_outcome *ret)
     (void)text_copy(ret->address, sizeof(ret->address), transfer->address);
 }
 
-/* Returns whether it was one of our own callbacks that ended the exchange, and fills in why. */
+/* Returns whether it was this side, or one of our own callbacks, that ended the exchange, and fills in why. */
 static bool fill_own_reason(const struct transfer *transfer, struct exchange_outcome *ret)
 {
     enum response_verdict verdict = transfer->response.verdict;
 
-    if (transfer->source_error != 0) {
+    if (!transfer->connected && transfer->connection->socket_error != 0) {
+        ret->transport = TRANSPORT_LOCAL;
+        set_text(ret, strerror(-transfer->connection->socket_error));
+    } else if (transfer->source_error != 0) {
         ret->transport = TRANSPORT_SOURCE;
         set_text(ret, strerror(-transfer->source_error));
     } else if (transfer->resend_refused) {
@@ -141,11 +144,13 @@ void outcome_from_curl(struct transfer *transfer, CURLcode code, struct exchange
         ret->transport = connect_timeout_result(transfer);
     else
         ret->transport = map_code(transfer, code);
-    /* Without a head there is no Ack, whatever libcurl thinks of the response. */
-    if (ret->transport == TRANSPORT_OK && !transfer->response.head_complete)
-        ret->transport = TRANSPORT_MALFORMED;
-    if (ret->transport != TRANSPORT_OK)
+    /* libcurl takes a connection that ends within the head for the end of an empty body. */
+    if (ret->transport == TRANSPORT_OK && !transfer->response.head_complete) {
+        ret->transport = TRANSPORT_CONNECTION_LOST;
+        set_text(ret, "the server closed the connection in the middle of its answer");
+    } else if (ret->transport != TRANSPORT_OK) {
         set_text(ret, transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code));
+    }
 }
 
 void outcome_from_deadline(struct transfer *transfer, struct exchange_outcome *ret)

@@ -164,6 +164,7 @@ int transfer_start(void *transport, const struct transfer_job *job, struct trans
     if (r < 0)
         return r;
     connection->socket_opened = false;
+    connection->socket_error = 0;
     r = glue_add(net->glue, connection->easy);
     if (r < 0)
         return r;

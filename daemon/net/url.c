@@ -45,6 +45,16 @@ static enum url_fault fault_of_code(CURLUcode code)
     return URL_MALFORMED;
 }
 
+/* libcurl takes one, two or three slashes for the same, as browsers do; here that is a slip of whoever wrote it. */
+static enum url_fault check_slashes(const char *text, const char *scheme)
+{
+    const char *rest = text + strlen(scheme);
+
+    if (strncmp(rest, "://", 3) != 0)
+        return URL_MALFORMED;
+    return rest[3] == '/' ? URL_NO_HOST : URL_OK;
+}
+
 static enum url_fault check_parts(CURLU *url, const char *text)
 {
     _cleanup_curl_ char *scheme = NULL;
@@ -52,6 +62,9 @@ static enum url_fault check_parts(CURLU *url, const char *text)
     if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
         (strcasecmp(scheme, "http") != 0 && strcasecmp(scheme, "https") != 0))
         return URL_SCHEME;
+    enum url_fault fault = check_slashes(text, scheme);
+    if (fault != URL_OK)
+        return fault;
     if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
         return URL_CREDENTIALS;
     if (strchr(text, '#'))
