@@ -95,7 +95,6 @@ static int count_matches(struct cli *cli, const struct selection *selection, siz
 /* 0 where the person agrees; an exit code else. */
 static int ask(struct cli *cli, const char *verb, const struct selection *selection)
 {
-    char answer[16];
     size_t count = 0;
 
     if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
@@ -109,7 +108,8 @@ static int ask(struct cli *cli, const char *verb, const struct selection *select
     (void)fprintf(stderr, "%s %zu%s job%s? [y/N] ", verb, count, count == 1000 ? " or more" : "",
                   count == 1 ? "" : "s");
     (void)fflush(stderr);
-    if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+    int answer = getchar();
+    if (answer == 'y' || answer == 'Y')
         return 0;
     return cli_fail(cli, EXIT_OTHER, "Refused", "nothing was done, as the answer was not yes");
 }

@@ -14,7 +14,7 @@
 
 #include <termios.h>
 
-#define FOLLOW_ROWS_MAX 500 /* jobs that watch without IDs keeps in view */
+#define FOLLOW_ROWS_MAX ((size_t)500) /* jobs that watch without IDs keeps in view */
 
 struct tracked {
     uint64_t id;

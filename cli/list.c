@@ -19,6 +19,11 @@ const struct option_spec list_options[] = {
     {0},
 };
 
+/* A job that is kept until the widths are known. */
+struct measured {
+    bitsq_job *job;
+};
+
 struct totals {
     size_t jobs, active;
     uint64_t rate;
@@ -67,7 +72,7 @@ static void print_totals(const struct totals *totals)
 
 static int list_table(struct cli *cli, bitsq_query *query, struct totals *totals)
 {
-    bitsq_job **first = calloc(MEASURED_ROWS, sizeof(*first));
+    struct measured *first = calloc(MEASURED_ROWS, sizeof(*first));
     uint64_t now = moment_now().realtime_usec;
     struct table table;
     size_t count = 0;
@@ -77,14 +82,14 @@ static int list_table(struct cli *cli, bitsq_query *query, struct totals *totals
     if (!first)
         return cli_fail_memory(cli);
     table_init(&table, cli, stdout);
-    while (count < MEASURED_ROWS && (r = bitsq_query_next(query, &first[count])) > 0)
-        measure_job(&table, first[count++], now);
+    while (count < MEASURED_ROWS && (r = bitsq_query_next(query, &first[count].job)) > 0)
+        measure_job(&table, first[count++].job, now);
     if (count > 0)
         table_print_head(stdout, &table);
     for (size_t i = 0; i < count; i++) {
-        print_job(&table, first[i], now);
-        count_job(totals, first[i]);
-        (void)bitsq_job_free(first[i]);
+        print_job(&table, first[i].job, now);
+        count_job(totals, first[i].job);
+        (void)bitsq_job_free(first[i].job);
     }
     free(first);
     while (r > 0 && (r = bitsq_query_next(query, &job)) > 0) {

@@ -40,7 +40,7 @@ unsigned word_distance(const char *a, const char *b, unsigned limit)
 bool word_is_near(const char *word, const char *guess)
 {
     size_t length = strlen(word);
-    unsigned limit = length <= 3 ? 1 : 2;
+    unsigned limit = length <= 5 ? 1 : 2;
 
     if (length >= 3 && (strncmp(guess, word, length) == 0 || strncmp(word, guess, strlen(guess)) == 0))
         return true;

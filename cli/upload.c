@@ -155,27 +155,33 @@ int uploads_read_list(const struct cli *cli, struct uploads *uploads, const char
     return code;
 }
 
+struct reference {
+    const struct upload *upload;
+};
+
 static int compare_urls(const void *a, const void *b)
 {
-    return strcmp((*(const struct upload *const *)a)->url, (*(const struct upload *const *)b)->url);
+    const struct reference *first = a, *second = b;
+
+    return strcmp(first->upload->url, second->upload->url);
 }
 
 int uploads_check_distinct(const struct cli *cli, const struct uploads *uploads)
 {
-    _cleanup_free_ const struct upload **sorted = calloc(uploads->count + 1, sizeof(*sorted));
+    _cleanup_free_ struct reference *sorted = calloc(uploads->count + 1, sizeof(*sorted));
 
     if (!sorted)
         return cli_fail_memory(cli);
     for (size_t i = 0; i < uploads->count; i++)
-        sorted[i] = &uploads->uploads[i];
+        sorted[i].upload = &uploads->uploads[i];
     qsort(sorted, uploads->count, sizeof(*sorted), compare_urls);
     for (size_t i = 1; i < uploads->count; i++) {
-        if (strcmp(sorted[i - 1]->url, sorted[i]->url) != 0)
+        if (strcmp(sorted[i - 1].upload->url, sorted[i].upload->url) != 0)
             continue;
         return cli_fail(cli, EXIT_USAGE, "Usage",
                         "%s and %s would both become the same file on the server; give them URLs of their own, or add "
                         "them to different folders",
-                        sorted[i - 1]->source, sorted[i]->source);
+                        sorted[i - 1].upload->source, sorted[i].upload->source);
     }
     return 0;
 }

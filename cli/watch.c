@@ -70,7 +70,7 @@ int verb_watch(struct cli *cli, int argc, char **argv)
         return code;
     for (int i = optind; i < argc; i++) {
         if (count == FOLLOW_ROWS_MAX)
-            return cli_fail(cli, EXIT_LIMIT, "LimitReached", "more than %d jobs do not fit on a screen; name fewer",
+            return cli_fail(cli, EXIT_LIMIT, "LimitReached", "more than %zu jobs do not fit on a screen; name fewer",
                             FOLLOW_ROWS_MAX);
         code = parse_job_id(cli, argv[i], &ids[count++]);
         if (code != 0)
