@@ -100,17 +100,18 @@ unsigned percent_of(uint64_t done, uint64_t size, bool finished)
     if (size == 0)
         return 0;
     /* divided first where the product would not fit */
-    return (unsigned)(done > UINT64_MAX / 100 ? done / (size / 100) : done * 100 / size);
+    uint64_t percent = done > UINT64_MAX / 100 ? done / (size / 100) : done * 100 / size;
+    return percent > 99 ? 99 : (unsigned)percent;
 }
 
 const char *bar_text(uint64_t done, uint64_t size, bool finished, bool ascii, char buffer[static BAR_TEXT_MAX])
 {
     static const char *const parts[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-    double share = finished || (size > 0 && done >= size) ? 1 : size == 0 ? 0 : (double)done / (double)size;
-    unsigned eighths = (unsigned)(share * BAR_CELLS * 8);
+    bool full = finished || (size > 0 && done >= size);
+    unsigned eighths = full ? BAR_CELLS * 8 : size == 0 ? 0 : (unsigned)((double)done / (double)size * BAR_CELLS * 8);
     char *out = buffer;
 
-    if (share < 1 && eighths >= BAR_CELLS * 8)
+    if (!full && eighths >= BAR_CELLS * 8)
         eighths = BAR_CELLS * 8 - 1;
     if (done > 0 && eighths == 0)
         eighths = 1;

@@ -183,7 +183,10 @@ int bitsq_client_get_job(bitsq_client *client, uint64_t id, bitsq_job **ret_job)
 /* The id of the caller's job with this key. NoSuchJob. */
 int bitsq_client_find_job(bitsq_client *client, const char *key, uint64_t *ret_id);
 
-/* Counts the caller's jobs by state: COUNTS[state] for each bitsq_state below SIZE. */
+/*
+ * Counts the caller's jobs by state: COUNTS[state] for each bitsq_state below SIZE. Jobs that are queued, blocked,
+ * connecting or transferring are not told apart: COUNTS[0] has them all.
+ */
 int bitsq_client_count(bitsq_client *client, uint64_t *counts, size_t size);
 
 bitsq_job *bitsq_job_free(bitsq_job *job);
