@@ -17,13 +17,14 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
-#define OPEN_FLAGS      (O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
-#define IDENTITY_MASK   (STATX_TYPE | STATX_SIZE | STATX_MTIME | STATX_INO | STATX_BTIME)
-#define PROBE_BYTES     ((size_t)1 << 20) /* looked at in each of PROBE_PLACES for pages in memory */
-#define PROBE_PLACES    3
-#define PROBE_PAGES_MAX (PROBE_BYTES / 4096)
-#define BOOT_ID_PATH    "/proc/sys/kernel/random/boot_id"
-#define BOOT_ID_DIGITS  32
+#define OPEN_FLAGS       (O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+#define IDENTITY_MASK    (STATX_TYPE | STATX_SIZE | STATX_MTIME | STATX_INO | STATX_BTIME)
+#define PROBE_BYTES      ((size_t)1 << 20) /* looked at in each of PROBE_PLACES for pages in memory */
+#define PROBE_PLACES     3
+#define PROBE_PAGES_MAX  (PROBE_BYTES / 4096)
+#define LARGE_PAGE_BYTES (UINT64_C(2) << 20) /* the most that the page cache keeps as one */
+#define BOOT_ID_PATH     "/proc/sys/kernel/random/boot_id"
+#define BOOT_ID_DIGITS   32
 
 static int check_type(mode_t mode)
 {
@@ -183,7 +184,8 @@ void file_drop_pages(int fd, uint64_t begin, uint64_t end)
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 
-    /* Rounded down: the page that the part before ended in was still needed then. */
+    /* What the end of the part before cut through was still needed then, be it one page or many kept as one. */
+    begin = begin > LARGE_PAGE_BYTES ? begin - LARGE_PAGE_BYTES : 0;
     begin -= begin % page;
     if (end > begin)
         (void)posix_fadvise(fd, (off_t)begin, (off_t)(end - begin), POSIX_FADV_DONTNEED);

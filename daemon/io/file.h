@@ -28,7 +28,8 @@ ssize_t file_read(int fd, uint64_t offset, void *buffer, size_t length);
 /* Whether a good part of the file's pages were in memory already: somebody else uses them. */
 bool file_is_cached(int fd, uint64_t size_bytes);
 
-/* The pages of this part are not needed any more; those that END cuts through stay until the next call. */
+/* The file up to END is not needed any more, BEGIN to END being new; pages that END cuts through go with the next call.
+ */
 void file_drop_pages(int fd, uint64_t begin, uint64_t end);
 
 /* The kernel's boot id, or zeros where it cannot be told. */
