@@ -41,9 +41,9 @@
 #define CANCEL_RETRY_MAX_USEC        (24 * UINT64_C(3600000000))
 
 /* The store. */
-#define STORE_MAP_BYTES     (64 * 1024 * MIB) /* address space, not disk */
-#define STORE_BATCH_MAX     1000              /* records one transaction may touch: dirty pages are kept in memory */
-#define STORE_RECORD_MAX    (16 * KIB)        /* bytes of one encoded job */
+#define STORE_MAP_BYTES     (64 * (1024 * MIB)) /* address space, not disk */
+#define STORE_BATCH_MAX     1000                /* records one transaction may touch: dirty pages are kept in memory */
+#define STORE_RECORD_MAX    (16 * KIB)          /* bytes of one encoded job */
 #define STORE_JOBS_MAX      UINT64_C(2000000)
 #define STORE_RESERVE_BYTES (64 * MIB) /* of the map, kept free so that deletes and final states always fit */
 #define STORE_ID_BLOCK      1000       /* job ids that the marker file reserves at a time */

@@ -56,6 +56,7 @@ static int plan_existing(struct command *command, size_t index, const struct job
 {
     const struct job *job = command->jobs[index];
 
+    assert(existing);
     plan->existing = existing->id;
     plan->existing_state = existing->state;
     switch (command->if_exists) {
@@ -148,6 +149,7 @@ static int give_key_up(struct lmdb_txn *txn, const struct command *command, uint
         r = job_copy(before, &after);
     if (r < 0)
         return r;
+    assert(after);
     if (job_state_is_final(after->state))
         after->revision++;
     else if ((r = job_apply(after, &cancel, &effect)) < 0)

@@ -11,7 +11,7 @@
 
 #define MARKER_TEMPORARY MARKER_NAME ".new"
 #define MARKER_BYTES_MAX 256
-#define UUID_TEXT        (2 * SCHEMA_UUID_BYTES)
+#define UUID_TEXT        ((size_t)2 * SCHEMA_UUID_BYTES)
 
 static int decode_uuid(const char *text, uint8_t uuid[static SCHEMA_UUID_BYTES])
 {

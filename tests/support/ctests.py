@@ -10,8 +10,9 @@ from support import tree
 
 TIMEOUT_S = 600  # a bound against hanging, not an expectation
 
-_REGISTRATION = re.compile(r"\bcmocka_unit_test(?:_setup_teardown|_setup|_teardown|_prestate|_prestate_setup_teardown)?"
-                           r"\(\s*(\w+)")
+_MACRO = r"cmocka_unit_test(?:_setup_teardown|_setup|_teardown|_prestate|_prestate_setup_teardown)?"
+# #define OPEN(test) cmocka_unit_test_setup_teardown(test, ...): OPEN(name) registers too
+_WRAPPER = re.compile(rf"^[ \t]*#[ \t]*define[ \t]+(\w+)\(\s*(\w+)[^)]*\)(?:[ \t]|\\\n)*{_MACRO}\(\s*\2\b[^\n]*", re.M)
 
 
 class CFailure(Exception):
@@ -20,7 +21,10 @@ class CFailure(Exception):
 
 def registrations(text):
     """Names of the tests that a source registers, in order."""
-    return list(dict.fromkeys(_REGISTRATION.findall(tree.without_comments(text))))
+    code = tree.without_comments(text)
+    macros = [_MACRO, *(match.group(1) for match in _WRAPPER.finditer(code))]
+    found = re.findall(rf"\b(?:{'|'.join(macros)})\(\s*(\w+)", _WRAPPER.sub("", code))
+    return list(dict.fromkeys(found))
 
 
 def run(command, **environment):
