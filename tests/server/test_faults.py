@@ -95,7 +95,8 @@ def test_next_changes_only_the_words_and_seek_the_truth(serve):
 
 def test_a_416_can_misspell_its_offset(serve):
     client = serve(
-        "--fault", "fragment: status 416; no-header BITS-Received-Content-Range; header BITS-Recieved-Content-Range 1000"
+        "--fault",
+        "fragment: status 416; no-header BITS-Received-Content-Range; header BITS-Recieved-Content-Range 1000",
     ).client()  # fmt: skip
     answer = client.fragment(client.session(), 0, b"x", 2)
     assert (answer.status, answer.next, answer.headers["BITS-Recieved-Content-Range"]) == (416, None, "1000")

@@ -1,0 +1,585 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A raw-socket HTTP server that sends exactly the bytes a test wants, at the moment it wants.
+
+    with ScriptedServer() as s:                       # a well-behaved BITS server
+        s.script["Fragment", 2] = ack(416, next=1000) # but for its second Fragment
+        s.script["Close-Session", 1] = lambda request, normal: normal().but(status=201)
+        ... upload to s.url + "name" ...
+        s.wait_for(lambda s: "/name" in s.files)
+        assert s.files["/name"].read_bytes() == data
+
+ScriptedServer(handler) takes any handler(request, connection) instead: it is called when the request's body was read
+(and dropped: request.sha256 and body_received tell what it was) and returns an Answer, bytes or an Action. Acting
+before the body is read is for handlers with an at_head(request, connection) method, which return an Action or None, and
+for the Actions of a script. See BitsSession for what handlers may have besides.
+
+Threads: one a connection. Callbacks run in the thread of the request that they are about.
+"""
+import argparse
+import hashlib
+import json
+import socket
+import struct
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from pathlib import Path
+
+PROTOCOL = "{7df0354d-249b-430f-820d-3d2a9bef4931}"
+HEAD_BYTES_MAX = 1 << 20
+KEPT_BODY_BYTES_MAX = 1 << 20  # request.body holds bodies up to this size
+PATIENCE = 60  # seconds; wait_for() gives up then
+
+
+class Answer:
+    """A response: status, headers in order, body. Content-Length is added unless headers name it (None: leave out)."""
+
+    def __init__(self, status=200, headers=(), body=b"", reason="Scripted"):
+        self.status, self.headers, self.body, self.reason = status, list(headers), body, reason
+
+    def but(self, status=None, body=None, **headers):
+        """A copy with changes: headers as Content_Length="5"; None removes one."""
+        changed = Answer(self.status if status is None else status, self.headers,
+                         self.body if body is None else body, self.reason)
+        for name, value in headers.items():
+            name = name.replace("_", "-")
+            changed.headers = [pair for pair in changed.headers if pair[0].lower() != name.lower()]
+            changed.headers.append((name, value))
+        return changed
+
+    def __bytes__(self):
+        headers = list(self.headers)
+        if not any(name.lower() in ("content-length", "transfer-encoding") for name, _ in headers):
+            headers.append(("Content-Length", len(self.body)))
+        lines = [f"HTTP/1.1 {self.status} {self.reason}"] + [f"{n}: {v}" for n, v in headers if v is not None]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + self.body
+
+    @property
+    def closes(self):
+        return any(n.lower() == "connection" and str(v).lower() == "close" for n, v in self.headers)
+
+
+def ack(status=200, next=None, session=None, body=b"", **headers):  # pylint: disable=redefined-builtin
+    """An Ack. ack(200, next=4096), ack(500, BITS_Error_Code="0x8020001F"), ack(200, Content_Length=None)."""
+    answer = Answer(status, [("BITS-Packet-Type", "Ack")], body)
+    if session is not None:
+        answer.headers.append(("BITS-Session-Id", session))
+    if next is not None:
+        answer.headers.append(("BITS-Received-Content-Range", next))
+    return answer.but(**headers)
+
+
+class Action:
+    """What happens to a connection, where an answer alone does not say it. Use the functions below."""
+
+    def __init__(self, kind, data=b"", after_bytes=None, seconds=0.0):
+        self.kind, self.data, self.after_bytes, self.seconds = kind, data, after_bytes, seconds
+
+    @property
+    def at_head(self):
+        return self.after_bytes is not None or self.kind == "early"
+
+
+def drop():
+    """Reset the connection instead of answering."""
+    return Action("drop")
+
+
+def drop_after_bytes(count):
+    """Reset the connection once so many bytes of the body were read; 0: with the head."""
+    return Action("drop", after_bytes=count)
+
+
+def stall():
+    """Never answer; the connection stays open until the client or the server ends."""
+    return Action("stall")
+
+
+def stall_after_bytes(count):
+    """Stop reading the body there, for ever."""
+    return Action("stall", after_bytes=count)
+
+
+def close():
+    """End the connection in order, without an answer."""
+    return Action("close")
+
+
+def hold_open(data):
+    """Send this (an Answer or bytes), then nothing more, on a connection that stays open."""
+    return Action("hold", data)
+
+
+def send_and_close(data):
+    """Send this, then end the connection in order."""
+    return Action("send-close", data)
+
+
+def send_and_drop(data):
+    """Send this, then reset the connection."""
+    return Action("send-drop", data)
+
+
+def early(data):
+    """Answer before the body is read, then end the connection."""
+    return Action("early", data)
+
+
+def delayed(seconds, data):
+    """Answer after a while."""
+    return Action("delay", data, seconds=seconds)
+
+
+def carried_out(action):
+    """For scripts: do what a healthy server does, then this instead of its answer."""
+    return lambda request, normal: (normal(), action)[1]
+
+
+class Request:
+    """One request. It is in server.requests from the moment its head was read."""
+
+    def __init__(self, head, number, connection):
+        self.time = time.monotonic()
+        self.number, self.connection = number, connection.number
+        lines = head.decode("latin-1").split("\r\n")
+        self.method, self.target, self.version = (lines[0].split(" ") + ["", ""])[:3]
+        self.headers = [tuple(part.strip() for part in line.partition(":")[::2]) for line in lines[1:]]
+        self.packet = self.header("BITS-Packet-Type")
+        self.packet_number = 0  # among those of its packet type, from 1
+        self.session = self.header("BITS-Session-Id")
+        self.content_length = int(self.header("Content-Length") or 0)
+        self.range = self._range(self.header("Content-Range"))
+        self.body_received = 0
+        self.body = b""  # if it is small
+        self.sha256 = None  # of the whole body
+        self.complete = False  # the whole body was read
+        self.answered = False
+        self.status = None
+
+    def header(self, name, default=None):
+        return next((value for key, value in self.headers if key.lower() == name.lower()), default)
+
+    @staticmethod
+    def _range(text):
+        try:
+            first, last, total = text.split(" ", 1)[1].replace("/", "-").split("-")
+            return int(first), int(last), int(total)
+        except (AttributeError, IndexError, ValueError):
+            return None
+
+    def __repr__(self):
+        return (f"<{self.number}: {self.packet or self.method} {self.target} {self.range or ''} "
+                f"{self.body_received}/{self.content_length} -> {self.status}>")
+
+
+class Connection:
+    """One TCP connection: reads requests, asks the handler, answers."""
+
+    def __init__(self, server, sock, number):
+        self.server, self.sock, self.number = server, sock, number
+        self.buffer = b""
+
+    def reset(self):
+        try:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except OSError:
+            pass
+        self.sock.close()
+
+    def run(self):
+        try:
+            while True:
+                head = self._read_head()
+                if head is None or not self._serve(head):
+                    break
+        except OSError:
+            pass  # the client went, or the server ends
+        finally:
+            self.sock.close()
+            self.server.connection_ended(self)
+
+    def _read_head(self):
+        while b"\r\n\r\n" not in self.buffer:
+            data = self.sock.recv(65536)
+            if not data or len(self.buffer) > HEAD_BYTES_MAX:
+                return None
+            self.buffer += data
+        head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
+        return head
+
+    def _serve(self, head):
+        """One request; False ends the connection."""
+        server, handler = self.server, self.server.handler
+        request = server.add_request(head, self)
+        server.call(server.on_request_head, request)
+        outcome = handler.at_head(request, self) if hasattr(handler, "at_head") else None
+        if outcome is not None and outcome.kind == "early":
+            return self._act(request, outcome)
+        limit = None if outcome is None else outcome.after_bytes
+        whole = self._read_body(request, limit)
+        if not request.complete and hasattr(handler, "on_torn"):
+            handler.on_torn(request)
+        server.changed()
+        if not whole:
+            return False
+        if limit is not None:
+            return self._act(request, outcome)
+        return self._act(request, handler(request, self))
+
+    def _read_body(self, request, limit):
+        sink = getattr(self.server.handler, "on_body", None)
+        digest = hashlib.sha256()
+        wanted = request.content_length if limit is None else min(limit, request.content_length)
+        while request.body_received < wanted:
+            size = min(wanted - request.body_received, self.server.chunk_bytes)
+            data, self.buffer = self.buffer[:size], self.buffer[size:]
+            try:
+                data = data or self.sock.recv(size)
+            except OSError:
+                pass  # a reset is an end like any other: on_torn() has to know
+            if not data:
+                return False
+            digest.update(data)
+            if request.content_length <= KEPT_BODY_BYTES_MAX:
+                request.body += data
+            if sink is not None:
+                sink(request, request.body_received, data)
+            request.body_received += len(data)
+            self.server.changed()
+            self.server.call(self.server.on_body_progress, request, request.body_received)
+        if request.body_received == request.content_length:
+            request.sha256 = digest.hexdigest()
+            request.complete = True
+            self.server.changed()
+        return True
+
+    def _wait(self, seconds=None):
+        """Waits while the client stays; True if the time is up."""
+        self.sock.settimeout(seconds)
+        try:
+            while self.sock.recv(65536):
+                pass
+            return False
+        except socket.timeout:
+            self.sock.settimeout(None)
+            return True
+
+    def _act(self, request, outcome):
+        if not isinstance(outcome, Action):
+            outcome = Action("send-close" if getattr(outcome, "closes", False) else "send", outcome)
+        if outcome.kind == "delay":
+            if not self._wait(outcome.seconds):
+                return False
+        self.server.call(self.server.before_answer, request)
+        if outcome.data:
+            request.status = getattr(outcome.data, "status", None)
+            request.answered = True
+            # Before the bytes: who has read the answer finds it noted.
+            self.server.changed()
+            self.sock.sendall(bytes(outcome.data))
+        self.server.call(self.server.after_answer, request)
+        self.server.changed()
+        if outcome.kind in ("drop", "send-drop"):
+            self.reset()
+        elif outcome.kind in ("stall", "hold"):
+            if outcome.after_bytes is None:
+                self._wait()
+            else:
+                self.server.stopping.wait()  # reading would make room for more
+        return outcome.kind in ("send", "delay")
+
+
+class ScriptedServer:
+    """Listens on a free port of 127.0.0.1 while it is entered. url ends in "/"."""
+
+    def __init__(self, handler=None, port=0, chunk_bytes=65536, receive_buffer_bytes=None):
+        self.handler = BitsSession() if handler is None else handler
+        self.chunk_bytes = chunk_bytes
+        self.requests = []
+        self.errors = []  # exceptions out of callbacks and handlers; raised again at the end
+        self.on_request_head = self.before_answer = self.after_answer = None  # called with the request
+        self.on_body_progress = None  # called with the request and the bytes received so far
+        self.stopping = threading.Event()
+        self.condition = threading.Condition(threading.RLock())
+        self._connections = set()
+        self._threads = []
+        self._accepted = 0
+        self._packets = {}
+        self._port = port
+        self._receive_buffer_bytes = receive_buffer_bytes
+
+    def __enter__(self):
+        self.listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self._receive_buffer_bytes:
+            # A small buffer keeps what the kernel takes from the client close to what the server has read.
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer_bytes)
+        self.listener.bind(("127.0.0.1", self._port))
+        self.listener.listen(128)
+        self.port = self.listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        self.stop()
+        if kind is None and self.errors:
+            raise self.errors[0]
+
+    def stop(self):
+        self.stopping.set()
+        with self.condition:
+            sockets = [self.listener] + [connection.sock for connection in self._connections]
+            threads = list(self._threads)
+        for sock in sockets:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        for thread in threads:
+            thread.join(PATIENCE)
+        self.listener.close()
+        if hasattr(self.handler, "close"):
+            self.handler.close()
+
+    script = property(lambda self: self.handler.script)
+    files = property(lambda self: self.handler.files)
+    sessions = property(lambda self: self.handler.sessions)
+    history = property(lambda self: self.handler.history)
+    connections = property(lambda self: self._accepted)
+
+    def _start(self, target):
+        thread = threading.Thread(target=target, daemon=True)
+        with self.condition:
+            self._threads.append(thread)
+        thread.start()
+
+    def _accept(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self.condition:
+                if self.stopping.is_set():
+                    sock.close()
+                    return
+                self._accepted += 1
+                connection = Connection(self, sock, self._accepted)
+                self._connections.add(connection)
+                self.condition.notify_all()
+            self._start(lambda connection=connection: self._guard(connection))
+
+    def _guard(self, connection):
+        try:
+            connection.run()
+        except Exception as error:  # pylint: disable=broad-except
+            self.errors.append(error)
+            self.changed()
+
+    def add_request(self, head, connection):
+        with self.condition:
+            request = Request(head, len(self.requests) + 1, connection)
+            kind = request.packet or request.method
+            request.packet_number = self._packets[kind] = self._packets.get(kind, 0) + 1
+            self.requests.append(request)
+            self.condition.notify_all()
+            return request
+
+    def connection_ended(self, connection):
+        with self.condition:
+            self._connections.discard(connection)
+            self.condition.notify_all()
+
+    def changed(self):
+        with self.condition:
+            self.condition.notify_all()
+
+    @staticmethod
+    def call(callback, *arguments):
+        if callback is not None:
+            callback(*arguments)
+
+    def wait_for(self, predicate, timeout=PATIENCE):
+        """Waits until predicate(server) is true and returns what it returned; it is tried after each event."""
+        with self.condition:
+            result = self.condition.wait_for(lambda: self.errors or predicate(self), timeout)
+            if self.errors:
+                raise self.errors[0]
+            if not result:
+                raise TimeoutError(f"waited {timeout} s in vain; requests: {self.requests}")
+            return result
+
+    def packets(self, packet):
+        """The requests of one packet type so far."""
+        with self.condition:
+            return [request for request in self.requests if request.packet == packet]
+
+
+class Session:
+    def __init__(self, ident, target, path):
+        self.id, self.target, self.path = ident, target, path
+        self.file = open(path, "w+b")  # pylint: disable=consider-using-with
+        self.next, self.total = 0, None  # as acknowledged; as the first Fragment said
+        self.body_received = 0  # all bytes of Fragment bodies, torn and repeated ones too
+
+
+class BitsSession:
+    """A well-behaved handler for any number of sessions, whose single answers are replaced through `script`.
+
+    script maps ("Fragment", 2) (the second of its type over the server's life) or "Fragment" (every other one) to what
+    happens instead: an Answer or bytes are sent and an Action is taken with the request not carried out; a function is
+    called as function(request, normal) and returns one of them, where normal() carries the request out and returns
+    the ordinary Answer.
+    """
+
+    def __init__(self, strict=False, keep_partial=True, session_id=None):
+        self.strict = strict  # 416 to any start but the next offset; else overlaps are trimmed
+        self.keep_partial = keep_partial  # a torn Fragment counts as far as it came
+        self.session_id = session_id or (lambda: "{" + str(uuid.uuid4()).upper() + "}")
+        self.script = {}
+        self.files = {}  # target -> Path of what Close-Session has published
+        self.sessions = {}  # id -> Session, open ones
+        self.history = []  # every Session there was
+        self._folder = tempfile.TemporaryDirectory(prefix="scripted-")  # pylint: disable=consider-using-with
+        self._lock = threading.RLock()
+
+    def close(self):
+        for session in self.history:
+            session.file.close()
+        self._folder.cleanup()
+
+    def scripted(self, request):
+        return self.script.get((request.packet, request.packet_number), self.script.get(request.packet))
+
+    def at_head(self, request, _connection):
+        outcome = self.scripted(request)
+        return outcome if isinstance(outcome, Action) and outcome.at_head else None
+
+    def _refusal(self, request, session):
+        """What stands against storing this Fragment, as an Answer, or None."""
+        bad = ack(400, BITS_Error_Code="0x80070057", BITS_Error_Context="0x5")
+        if request.range is None:
+            return bad
+        first, last, total = request.range
+        if last - first + 1 != request.content_length or last >= total or session.total not in (None, total):
+            return bad
+        if first > session.next or (self.strict and first != session.next):
+            return ack(416, next=session.next)
+        return None
+
+    def on_body(self, request, position, data):
+        """Stores a piece of a body that is accepted; bytes that were acknowledged before stay as they are."""
+        with self._lock:
+            session = self.sessions.get(request.session)
+            if session is None:
+                return
+            session.body_received += len(data)
+            if position == 0:
+                outcome = self.scripted(request)
+                carried_out_perhaps = outcome is None or isinstance(outcome, Action) or callable(outcome)
+                request.accepted = carried_out_perhaps and self._refusal(request, session) is None
+                request.base = session.next
+            if not request.accepted:
+                return
+            start = request.range[0] + position
+            skip = max(0, request.base - start)
+            if skip < len(data):
+                session.file.seek(start + skip)
+                session.file.write(data[skip:])
+
+    def on_torn(self, request):
+        """The body of this request ended early."""
+        with self._lock:
+            session = self.sessions.get(request.session)
+            if session is not None and self.keep_partial and getattr(request, "accepted", False):
+                session.total = request.range[2]
+                session.next = max(session.next, request.range[0] + request.body_received)
+
+    def __call__(self, request, connection):
+        outcome = self.scripted(request)
+        if outcome is None:
+            return self.carry_out(request)
+        return outcome(request, lambda: self.carry_out(request)) if callable(outcome) else outcome
+
+    def carry_out(self, request):
+        """Does what a healthy server does, and returns its Answer."""
+        with self._lock:
+            if request.packet == "Create-Session":
+                return self._create(request)
+            if request.packet == "Ping":
+                return ack()
+            session = self.sessions.get(request.session)
+            if session is None or session.target != request.target:
+                return ack(500, BITS_Error_Code="0x8020001F", BITS_Error_Context="0x5")
+            if request.packet == "Fragment":
+                return self._fragment(request, session)
+            if request.packet in ("Close-Session", "Cancel-Session"):
+                return self._end(request, session)
+            return ack(400, BITS_Error_Code="0x80070057", BITS_Error_Context="0x5")
+
+    def _create(self, request):
+        path = Path(self._folder.name) / str(len(self.history))
+        session = Session(self.session_id(), request.target, path)
+        self.sessions[session.id] = session
+        self.history.append(session)
+        request.session = session.id
+        return ack(session=session.id, BITS_Protocol=PROTOCOL, Accept_Encoding="identity")
+
+    def _fragment(self, request, session):
+        refusal = self._refusal(request, session)
+        if refusal is not None:
+            return refusal
+        session.total = request.range[2]
+        session.next = max(session.next, request.range[1] + 1)
+        return ack(next=session.next)
+
+    def _end(self, request, session):
+        del self.sessions[session.id]
+        session.file.close()
+        if request.packet == "Close-Session" and session.total in (None, session.next):
+            self.files[session.target] = session.path
+        return ack()
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description="A well-behaved BITS server on 127.0.0.1, but for the answers named. Prints each request as JSON.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--answer", action="append", default=[], metavar="PACKET[#N]=FILE",
+                        help="send the bytes of FILE instead, to the N-th packet of this type or to all")
+    parser.add_argument("--hold", action="append", default=[], metavar="PACKET[#N]=FILE",
+                        help="the same, and leave the connection open without another byte")
+    parser.add_argument("--drop", action="append", default=[], metavar="PACKET[#N]", help="reset the connection")
+    parser.add_argument("--stall", action="append", default=[], metavar="PACKET[#N]", help="never answer")
+    options = parser.parse_args()
+
+    def key(text):
+        packet, mark, number = text.partition("#")
+        return (packet, int(number)) if mark else packet
+
+    def report(request):
+        members = {name: value for name, value in vars(request).items() if name != "body"}
+        print(json.dumps(members), flush=True)
+
+    with ScriptedServer(port=options.port) as server:
+        for rules, make in ((options.answer, send_and_close), (options.hold, hold_open)):
+            for rule in rules:
+                packet, _, path = rule.partition("=")
+                server.script[key(packet)] = make(Path(path).read_bytes())
+        server.script.update({key(rule): drop() for rule in options.drop})
+        server.script.update({key(rule): stall() for rule in options.stall})
+        server.after_answer = report
+        print(f"listening on {server.url}", flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            pass
+
+
+if __name__ == "__main__":
+    sys.exit(main())
