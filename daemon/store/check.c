@@ -83,10 +83,14 @@ static int inspect(const char *folder, uint64_t map_bytes)
         r = lmdb_open(folder, LMDB_CHECK, map_bytes, &env);
     if (r < 0)
         return r;
-    /* Pages that the last commit took and freed again may never have been written: a short file is only suspect. */
-    if (size >= lmdb_needed_bytes(env) && size > CHECK_WALK_BYTES)
-        return 0;
-    return walk(env);
+    /*
+     * Pages that the last commit took and freed again may never have been written: a short file is only suspect. But
+     * pages are written whole: half a page at its end has lost the other half, and reads as if it had zeros there.
+     */
+    bool is_short = size < lmdb_needed_bytes(env);
+    if (is_short && size % lmdb_page_bytes(env) != 0)
+        return -EUCLEAN;
+    return is_short || size <= CHECK_WALK_BYTES ? walk(env) : 0;
 }
 
 /* The child's life: dies quietly and without a core where LMDB trips over the file. */

@@ -133,7 +133,7 @@ struct lmdb *lmdb_close(struct lmdb *env)
     return NULL;
 }
 
-static uint64_t page_bytes(struct lmdb *env)
+uint64_t lmdb_page_bytes(struct lmdb *env)
 {
     MDB_stat stat = {0};
 
@@ -146,7 +146,7 @@ uint64_t lmdb_needed_bytes(struct lmdb *env)
     MDB_envinfo info = {0};
 
     (void)mdb_env_info(env->handle, &info);
-    return (info.me_last_pgno + 1) * page_bytes(env);
+    return (info.me_last_pgno + 1) * lmdb_page_bytes(env);
 }
 
 static void begin(struct lmdb *env, struct lmdb_txn *txn, unsigned flags)
@@ -227,16 +227,21 @@ uint64_t lmdb_entries(struct lmdb_txn *txn, enum lmdb_table table)
     return stat.ms_entries;
 }
 
-/* A value of the table of free pages is a list: its length, then the page numbers. */
-static uint64_t count_free_pages(struct lmdb_txn *txn)
+/*
+ * A value of the table of free pages is a list: its length, then the page numbers. A write transaction may not look at
+ * that table, so this is what was free when the last one had ended.
+ */
+static uint64_t count_free_pages(struct lmdb_txn *parent)
 {
+    _cleanup_txn_ struct lmdb_txn txn;
     MDB_cursor *cursor;
     MDB_val key, value;
     uint64_t pages = 0;
-    int r = mdb_cursor_open(txn->handle, FREE_PAGES, &cursor);
 
-    if (r != MDB_SUCCESS) {
-        txn->error = error_of(r);
+    lmdb_begin_read(parent->env, &txn);
+    int r = txn.error == 0 ? mdb_cursor_open(txn.handle, FREE_PAGES, &cursor) : MDB_SUCCESS;
+    if (txn.error < 0 || r != MDB_SUCCESS) {
+        parent->error = txn.error < 0 ? txn.error : error_of(r);
         return 0;
     }
     while ((r = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
@@ -246,7 +251,7 @@ static uint64_t count_free_pages(struct lmdb_txn *txn)
     }
     mdb_cursor_close(cursor);
     if (r != MDB_NOTFOUND)
-        txn->error = error_of(r);
+        parent->error = error_of(r);
     return pages;
 }
 
@@ -259,7 +264,7 @@ bool lmdb_has_room(struct lmdb_txn *txn, uint64_t bytes)
     (void)mdb_env_info(txn->env->handle, &info);
     uint64_t used = lmdb_needed_bytes(txn->env);
     uint64_t left = info.me_mapsize > used ? info.me_mapsize - used : 0;
-    return left >= bytes || left + count_free_pages(txn) * page_bytes(txn->env) >= bytes;
+    return left >= bytes || left + count_free_pages(txn) * lmdb_page_bytes(txn->env) >= bytes;
 }
 
 void lmdb_cursor_open(struct lmdb_txn *txn, enum lmdb_table table, struct lmdb_cursor *cursor)

@@ -73,6 +73,7 @@ DEFINE_CLEANUP(struct lmdb *, lmdb_close);
 
 /* Bytes that the file must have for every page that the last commit may refer to. */
 uint64_t lmdb_needed_bytes(struct lmdb *env);
+uint64_t lmdb_page_bytes(struct lmdb *env);
 /* The other tables of an existing file. -EUCLEAN where one is missing. */
 int lmdb_open_tables(struct lmdb *env);
 
