@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "store_random_job.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* splitmix64: the same jobs on every machine. */
+static uint64_t draw(uint64_t *seed)
+{
+    uint64_t z = *seed += UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+static uint64_t draw_below(uint64_t *seed, uint64_t bound)
+{
+    return draw(seed) % bound;
+}
+
+static bool draw_flag(uint64_t *seed)
+{
+    return draw(seed) >> 63;
+}
+
+/* 1 to MAX characters, often the most that is allowed. */
+static char *draw_string(uint64_t *seed, size_t max, const char *prefix)
+{
+    size_t length = draw_below(seed, 4) == 0 ? max : 1 + draw_below(seed, max);
+    size_t prefix_length = strlen(prefix);
+    char *text = calloc(1, max + 1);
+
+    assert(text);
+    for (size_t i = 0; i < length; i++)
+        text[i] = i < prefix_length ? prefix[i] : (char)('!' + draw_below(seed, 94));
+    return text;
+}
+
+static void draw_text(uint64_t *seed, char *buffer, size_t size)
+{
+    size_t length = draw_below(seed, size);
+
+    for (size_t i = 0; i < length; i++)
+        buffer[i] = (char)(1 + draw_below(seed, 255));
+    buffer[length] = '\0';
+}
+
+static void draw_session(uint64_t *seed, struct session_record *session)
+{
+    session->phase = (enum session_phase)draw_below(seed, SESSION_CANCEL + 1);
+    draw_text(seed, session->session_id, sizeof(session->session_id));
+    session->offset = draw(seed);
+    session->high_offset = draw(seed);
+    session->session_high_offset = draw(seed);
+    session->fragment_bytes = draw(seed);
+    session->fragment_ceiling_bytes = draw(seed);
+    session->fragment_acked_bytes = draw(seed);
+    session->no_progress_usec = draw(seed);
+    session->cancel_requested_usec = draw(seed);
+    session->resent_bytes = draw(seed);
+    session->sent_bytes = draw(seed);
+    session->sent_high_offset = draw(seed);
+    session->restarts = (uint32_t)draw(seed);
+    session->looping_sessions = (uint32_t)draw(seed);
+    session->invalid_responses = (uint32_t)draw(seed);
+    session->create_conflicts = (uint32_t)draw(seed);
+    session->stalled_acks = (uint32_t)draw(seed);
+    session->lost_session_tried = draw_flag(seed);
+    session->close_attempted = draw_flag(seed);
+    session->source_error_tried = draw_flag(seed);
+}
+
+static void draw_identity(uint64_t *seed, struct source_identity *identity)
+{
+    identity->size_bytes = draw(seed);
+    identity->mtime_sec = (int64_t)draw(seed);
+    identity->mtime_nsec = (uint32_t)draw(seed);
+    identity->has_btime = draw_flag(seed);
+    identity->btime_sec = (int64_t)draw(seed);
+    identity->btime_nsec = (uint32_t)draw(seed);
+    identity->inode = draw(seed);
+    identity->inode_is_stable = draw_flag(seed);
+    identity->device = draw(seed);
+    for (size_t i = 0; i < sizeof(identity->boot_id); i++)
+        identity->boot_id[i] = (uint8_t)draw(seed);
+    identity->racy = draw_flag(seed);
+}
+
+static void draw_errors(uint64_t *seed, struct job *job)
+{
+    draw_text(seed, job->failure.name, sizeof(job->failure.name));
+    job->failure.code = (uint32_t)draw(seed);
+    job->failure.context = (uint32_t)draw(seed);
+    job->failure.phase = (uint32_t)draw(seed);
+    job->failure.http_status = (int32_t)draw(seed);
+    draw_text(seed, job->failure.text, sizeof(job->failure.text));
+    job->attempts = (uint32_t)draw(seed);
+    job->attempts_total = (uint32_t)draw(seed);
+    job->attempt_count = (uint32_t)draw_below(seed, JOB_ATTEMPTS_KEPT + 1);
+    for (uint32_t i = 0; i < job->attempt_count; i++) {
+        job->attempt_log[i] = (struct job_attempt){
+            .at_usec = draw(seed),
+            .code = (uint32_t)draw(seed),
+            .http_status = (int32_t)draw(seed),
+            .phase = (uint32_t)draw(seed),
+            .offset = draw(seed),
+        };
+    }
+}
+
+static void draw_strings(uint64_t *seed, struct job *job)
+{
+    if (draw_flag(seed))
+        job->key = draw_string(seed, JOB_KEY_MAX, "");
+    job->name = draw_string(seed, JOB_NAME_MAX, "");
+    job->group = draw_string(seed, JOB_GROUP_MAX, "");
+    job->url = draw_string(seed, JOB_URL_MAX, "https://");
+    job->host = draw_string(seed, JOB_HOST_MAX, "");
+    job->source = draw_string(seed, JOB_SOURCE_MAX, "/");
+    draw_text(seed, job->server, sizeof(job->server));
+    draw_text(seed, job->address, sizeof(job->address));
+}
+
+struct job *random_job(uint64_t *seed)
+{
+    struct job *job = job_new();
+
+    assert(job);
+    job->id = draw(seed);
+    job->owner = (uid_t)draw(seed);
+    job->type = (enum job_type)draw_below(seed, JOB_UPLOAD_REPLY + 1);
+    job->priority = (enum job_priority)draw_below(seed, PRIORITY_LOW + 1);
+    job->state = (enum job_state)(JOB_READY + draw_below(seed, JOB_CANCELLED));
+    job->remove_when_cancelled = draw_flag(seed);
+    job->identity_wanted = draw_flag(seed);
+    job->options.fragment_min_bytes = draw_below(seed, FRAGMENT_CEILING_BYTES + 1);
+    job->options.fragment_max_bytes = draw_flag(seed) ? 0 : FRAGMENT_CEILING_BYTES;
+    job->options.retry_delay_usec = draw(seed);
+    job->options.no_progress_timeout_usec = draw(seed);
+    job->options.has_no_progress_timeout = draw_flag(seed);
+    job->confirmed = draw_flag(seed);
+    job->retry_delay_usec = draw(seed);
+    job->next_attempt_usec = draw(seed);
+    job->created_usec = draw(seed);
+    job->queued_usec = draw(seed);
+    job->started_usec = draw(seed);
+    job->finished_usec = draw(seed);
+    job->revision = draw(seed);
+    job->run = draw(seed);
+    draw_strings(seed, job);
+    draw_session(seed, &job->session);
+    draw_identity(seed, &job->identity);
+    draw_errors(seed, job);
+    return job;
+}
