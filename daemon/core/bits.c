@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/bits.h"
+
+#include "core/proto.h"
+
+#include "base/moment.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The server may ask its application about the whole file before it acknowledges the last byte. */
+#define LAST_FRAGMENT_EXTRA_USEC USEC_PER_MIN
+
+static bool has_session(const struct session *session)
+{
+    return session->record.session_id[0] != '\0';
+}
+
+/* A record that contradicts itself or its file begins anew rather than sending nonsense. */
+static void mend_record(struct session *session)
+{
+    struct session_record *record = &session->record;
+
+    if (record->cancel_requested_usec != 0)
+        record->phase = SESSION_CANCEL;
+    else if (record->phase == SESSION_CANCEL)
+        record->phase = has_session(session) ? SESSION_FRAGMENT : SESSION_CREATE;
+    if (record->phase == SESSION_CANCEL)
+        return;
+    if (record->offset > session->parameters.size_bytes || (record->phase != SESSION_CREATE && !has_session(session)))
+        bits_forget_session(session);
+    else if (record->phase == SESSION_COMPLETE && record->offset < session->parameters.size_bytes)
+        record->phase = SESSION_FRAGMENT;
+    else if (record->phase == SESSION_CREATE && has_session(session))
+        bits_forget_session(session);
+}
+
+void session_init(struct session *session, const struct session_parameters *parameters,
+                  const struct session_record *record)
+{
+    memset(session, 0, sizeof(*session));
+    session->parameters = *parameters;
+    if (record)
+        session->record = *record;
+    mend_record(session);
+}
+
+static int build(struct session *session, enum exchange_kind kind, struct exchange_request *request)
+{
+    bool is_fragment = kind == EXCHANGE_FRAGMENT;
+    const char *name = session->parameters.content_name;
+    struct proto_packet packet = {
+        .kind = kind,
+        .session_id = kind == EXCHANGE_PING || kind == EXCHANGE_CREATE ? NULL : session->record.session_id,
+        .content_name = is_fragment && name[0] != '\0' ? name : NULL,
+        .first = session->record.offset,
+        .bytes = is_fragment ? bits_fragment_length(session) : 0,
+        .total = session->parameters.size_bytes,
+    };
+    return proto_build(&packet, request);
+}
+
+void bits_send(struct step *step, enum exchange_kind kind)
+{
+    struct session *session = step->session;
+    struct exchange_request *request = &step->out->request;
+    const struct session_parameters *parameters = &session->parameters;
+
+    step->kind = kind;
+    if (build(session, kind, request) < 0) {
+        struct failure failure;
+        bits_describe(step, HR_INVALID_ARGUMENT, CONTEXT_QUEUE_MANAGER,
+                      "the stored session does not fit into a request", &failure);
+        bits_forget_session(session);
+        session->drop_then_create = session->drop_then_fail = false;
+        bits_fail(step, &failure, "start it again with: bitsq retry");
+        return;
+    }
+    request->connect_timeout_usec = parameters->connect_timeout_usec;
+    request->send_timeout_usec = parameters->send_timeout_usec;
+    request->response_timeout_usec = parameters->response_timeout_usec;
+    if (kind == EXCHANGE_FRAGMENT) {
+        bits_count_sent(session, request->body_bytes);
+        if (request->body_offset + request->body_bytes == parameters->size_bytes)
+            request->response_timeout_usec = usec_add(request->response_timeout_usec, LAST_FRAGMENT_EXTRA_USEC);
+    }
+    /* A Close-Session that is repeated concerns bytes which are at the server: the file here may have moved on. */
+    request->check_source =
+        kind == EXCHANGE_CREATE || kind == EXCHANGE_FRAGMENT || (kind == EXCHANGE_CLOSE && session->first_close);
+    session->awaiting = kind;
+    step->out->action = SESSION_ACTION_SEND;
+}
+
+static void persist(struct step *step)
+{
+    step->session->awaiting_commit = true;
+    step->session->record_changed = false;
+    step->out->action = SESSION_ACTION_PERSIST;
+}
+
+static void go_on_closing(struct step *step)
+{
+    struct session *session = step->session;
+
+    if (session->needs_ping) {
+        bits_send(step, EXCHANGE_PING);
+    } else if (!session->record.close_attempted) {
+        session->record.close_attempted = true;
+        session->first_close = true;
+        session->must_persist = true;
+        persist(step);
+    } else {
+        bits_send(step, EXCHANGE_CLOSE);
+    }
+}
+
+void bits_go_on(struct step *step)
+{
+    struct session *session = step->session;
+    struct session_record *record = &session->record;
+
+    if (record->phase == SESSION_FRAGMENT && record->offset == session->parameters.size_bytes) {
+        record->phase = SESSION_COMPLETE;
+        session->record_changed = true;
+    }
+    /* Close-Session is one small request: whoever yields before it would only have to come back for it. */
+    if (session->yield_wanted && (record->phase == SESSION_CREATE || record->phase == SESSION_FRAGMENT)) {
+        bits_idle(step);
+        return;
+    }
+    if (session->must_persist && record->phase != SESSION_CANCEL) {
+        persist(step);
+        return;
+    }
+    switch (record->phase) {
+    case SESSION_CREATE:
+        bits_send(step, EXCHANGE_CREATE);
+        return;
+    case SESSION_FRAGMENT:
+        bits_send(step, session->needs_ping ? EXCHANGE_PING : EXCHANGE_FRAGMENT);
+        return;
+    case SESSION_COMPLETE:
+        go_on_closing(step);
+        return;
+    case SESSION_CANCEL:
+        if (has_session(session))
+            bits_send(step, EXCHANGE_CANCEL);
+        else
+            bits_gone(step);
+        return;
+    }
+}
+
+static void take_start(struct step *step)
+{
+    struct session *session = step->session;
+    struct failure failure;
+
+    if (session->running)
+        return;
+    session->running = true;
+    session->started_usec = step->in->now.monotonic_usec;
+    session->record.no_progress_usec = usec_add(session->record.no_progress_usec, step->in->waited_usec);
+    mend_record(session);
+    session->needs_ping = has_session(session);
+    if (session->parameters.wants_reply && session->record.phase != SESSION_CANCEL) {
+        bits_describe(step, HR_NOT_IMPLEMENTED, CONTEXT_QUEUE_MANAGER,
+                      "it wants a reply, which this version does not support", &failure);
+        bits_fail(step, &failure, "add it again as a plain upload");
+        return;
+    }
+    bits_go_on(step);
+}
+
+static void take_persisted(struct step *step)
+{
+    if (!step->session->awaiting_commit)
+        return;
+    step->session->awaiting_commit = false;
+    step->session->must_persist = false;
+    bits_go_on(step);
+}
+
+static void abort_exchange(struct step *step)
+{
+    step->out->abort_exchange = step->session->awaiting != EXCHANGE_NONE;
+    step->session->awaiting = EXCHANGE_NONE;
+}
+
+/* A first Close-Session that has not gone out, since the disk or a look at the source came before it, is none. */
+static void take_back_close(struct session *session, bool went_out)
+{
+    if (session->first_close && !went_out) {
+        session->record.close_attempted = false;
+        session->must_persist = false;
+    }
+    session->first_close = false;
+    session->awaiting_commit = false;
+    session->record_changed = true;
+}
+
+static void take_suspend(struct step *step)
+{
+    struct session *session = step->session;
+
+    if (!session->running)
+        return;
+    bool closing = session->awaiting == EXCHANGE_CLOSE;
+    abort_exchange(step);
+    if (session->drop_then_fail) {
+        bits_dropped(step); /* the job has failed already; only the farewell to the server is cut short */
+        return;
+    }
+    if (session->drop_then_create)
+        bits_forget_session(session);
+    take_back_close(session, closing);
+    bits_idle(step);
+}
+
+static void take_cancel(struct step *step)
+{
+    struct session *session = step->session;
+    struct session_record *record = &session->record;
+
+    if (record->phase == SESSION_CANCEL && session->running)
+        return;
+    if (record->cancel_requested_usec == 0)
+        record->cancel_requested_usec = step->in->now.realtime_usec > 0 ? step->in->now.realtime_usec : 1;
+    if (!session->running) {
+        session->running = true;
+        session->started_usec = step->in->now.monotonic_usec;
+    }
+    record->phase = SESSION_CANCEL;
+    record->no_progress_usec = 0;
+    session->record_changed = true;
+    if (session->awaiting == EXCHANGE_CANCEL) {
+        session->drop_then_create = session->drop_then_fail = false; /* what is under way does it */
+        return;
+    }
+    abort_exchange(step);
+    session->awaiting_commit = session->must_persist = false;
+    bits_go_on(step);
+}
+
+/* Row 41. What is at the server is a part of another file: it must never be closed, and need not be kept. */
+static void take_source_changed(struct step *step, const char *change)
+{
+    struct session *session = step->session;
+    struct failure failure;
+
+    if (!session->running || session->record.phase == SESSION_CANCEL || session->awaiting == EXCHANGE_CANCEL)
+        return;
+    if (session->awaiting == EXCHANGE_FRAGMENT)
+        bits_uncount_sent(session);
+    abort_exchange(step);
+    take_back_close(session, false);
+    bits_describe_source(step, HR_LOCAL_FILE_CHANGED, change ? change : "it changed", &failure);
+    bits_drop_then_fail(step, &failure, "bitsq retry uploads it as it is now");
+}
+
+static bool may_heal(int error)
+{
+    return error == -EIO || error == -ESTALE;
+}
+
+static bool is_shortage(int error)
+{
+    return error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EAGAIN;
+}
+
+void bits_take_source_error(struct step *step, int error)
+{
+    struct session *session = step->session;
+    struct failure failure;
+    char why[128];
+
+    if (error == -ENOENT || error == -ENOTDIR) {
+        take_source_changed(step, "the file is gone");
+        return;
+    }
+    const char *words = error < 0 ? strerrordesc_np(-error) : NULL;
+    (void)snprintf(why, sizeof(why), "%s", words ? words : "an unknown error");
+    bits_describe_source(step, HR_READ_FAULT, why, &failure);
+    if (is_shortage(error) || (may_heal(error) && !session->record.source_error_tried)) {
+        session->record.source_error_tried = session->record.source_error_tried || may_heal(error);
+        bits_wait(step, &failure);
+        return;
+    }
+    bits_fail(step, &failure, "make the file readable for this user, then: bitsq retry");
+}
+
+static void take_source_failed(struct step *step)
+{
+    struct session *session = step->session;
+
+    if (!session->running || session->record.phase == SESSION_CANCEL || session->awaiting == EXCHANGE_CANCEL)
+        return;
+    if (session->awaiting == EXCHANGE_FRAGMENT)
+        bits_uncount_sent(session);
+    abort_exchange(step);
+    take_back_close(session, false);
+    bits_take_source_error(step, step->in->source_error);
+}
+
+static void dispatch(struct step *step)
+{
+    struct session *session = step->session;
+
+    switch (step->in->event) {
+    case SESSION_EVENT_START:
+        take_start(step);
+        return;
+    case SESSION_EVENT_OUTCOME:
+        assert(step->in->outcome);
+        if (session->running && session->awaiting != EXCHANGE_NONE)
+            bits_take_outcome(step);
+        return;
+    case SESSION_EVENT_PERSISTED:
+        take_persisted(step);
+        return;
+    case SESSION_EVENT_SUSPEND:
+        take_suspend(step);
+        return;
+    case SESSION_EVENT_YIELD:
+        session->yield_wanted = session->running;
+        return;
+    case SESSION_EVENT_CANCEL:
+        take_cancel(step);
+        return;
+    case SESSION_EVENT_SOURCE_CHANGED:
+        take_source_changed(step, step->in->source_change);
+        return;
+    case SESSION_EVENT_SOURCE_FAILED:
+        take_source_failed(step);
+        return;
+    }
+}
+
+/* Time counts from START to the end of the attempt; what went before it comes with START as waited_usec. */
+static void count_time(struct session *session, const struct moment *now)
+{
+    if (session->running)
+        session->record.no_progress_usec =
+            usec_add(session->record.no_progress_usec, usec_sub(now->monotonic_usec, session->started_usec));
+    session->started_usec = now->monotonic_usec;
+}
+
+static bool saves_the_record(enum session_action action)
+{
+    switch (action) {
+    case SESSION_ACTION_PERSIST:
+    case SESSION_ACTION_WAIT:
+    case SESSION_ACTION_DONE:
+    case SESSION_ACTION_FAIL:
+    case SESSION_ACTION_GONE:
+        return true;
+    case SESSION_ACTION_NONE:
+    case SESSION_ACTION_SEND:
+    case SESSION_ACTION_IDLE:
+        return false;
+    }
+    return false;
+}
+
+void session_step(struct session *session, const struct session_input *in, struct session_output *out)
+{
+    struct step step = {.session = session, .in = in, .out = out};
+
+    memset(out, 0, sizeof(*out));
+    if (session->ended)
+        return;
+    count_time(session, &in->now);
+    dispatch(&step);
+    out->checkpoint = session->record_changed && !saves_the_record(out->action);
+    session->record_changed = false;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How things end: the attempt (wait, idle), the job (done, failed, gone), or the session at the server alone (start
+ * anew, drop). The guards that keep a broken server from being asked for ever are here.
+ */
+#include "core/bits.h"
+
+#include <string.h>
+
+static void end_attempt(struct step *step, enum session_action action)
+{
+    struct session *session = step->session;
+
+    session->running = false;
+    session->yield_wanted = false;
+    session->awaiting = EXCHANGE_NONE;
+    session->awaiting_commit = false;
+    session->drop_then_fail = session->drop_then_create = false;
+    step->out->action = action;
+}
+
+void bits_idle(struct step *step)
+{
+    end_attempt(step, SESSION_ACTION_IDLE);
+    step->session->record_changed = true; /* the time without progress has been counted on */
+}
+
+void bits_fail(struct step *step, const struct failure *failure, const char *advice)
+{
+    /* A person's wish to cancel ends as a cancellation, whatever the server thinks of it. */
+    if (step->session->record.phase == SESSION_CANCEL) {
+        bits_gone(step);
+        return;
+    }
+    step->out->failure = *failure;
+    bits_advise(&step->out->failure, advice);
+    end_attempt(step, SESSION_ACTION_FAIL);
+}
+
+void bits_gone(struct step *step)
+{
+    bits_forget_session(step->session);
+    step->session->ended = true;
+    end_attempt(step, SESSION_ACTION_GONE);
+}
+
+void bits_done(struct step *step)
+{
+    step->out->confirmed = true;
+    step->session->ended = true;
+    end_attempt(step, SESSION_ACTION_DONE);
+}
+
+/*
+ * A repeated Close-Session was refused: the one before has most likely been carried out, and its session is gone with
+ * it. The job is done, and says that nobody confirmed it.
+ */
+void bits_done_unconfirmed(struct step *step)
+{
+    bits_describe_outcome(step, &step->out->failure);
+    bits_advise(&step->out->failure, "an earlier Close-Session without an answer was most likely carried out: check "
+                                     "the file at the server");
+    step->session->ended = true;
+    end_attempt(step, SESSION_ACTION_DONE);
+}
+
+static uint64_t retry_after(const struct session_input *in)
+{
+    const struct ack *ack = in->outcome ? &in->outcome->ack : NULL;
+
+    if (in->event != SESSION_EVENT_OUTCOME || !ack || in->outcome->transport != TRANSPORT_OK || !ack->has_retry_after)
+        return 0;
+    uint64_t delay = ack->retry_after_realtime_usec > 0
+                         ? usec_sub(ack->retry_after_realtime_usec, in->now.realtime_usec)
+                         : ack->retry_after_usec;
+    return delay < RETRY_AFTER_MAX_USEC ? delay : RETRY_AFTER_MAX_USEC;
+}
+
+static uint64_t patience_usec(const struct session *session)
+{
+    uint64_t limit = session->parameters.no_progress_timeout_usec;
+
+    if (session->record.phase == SESSION_CANCEL && limit > CANCEL_RETRY_MAX_USEC)
+        return CANCEL_RETRY_MAX_USEC;
+    return limit;
+}
+
+void bits_wait(struct step *step, const struct failure *failure)
+{
+    struct session *session = step->session;
+    struct session_output *out = step->out;
+    uint64_t patience = patience_usec(session);
+    bool lost = step->in->event == SESSION_EVENT_OUTCOME && step->in->outcome->transport == TRANSPORT_CONNECTION_LOST;
+
+    if (session->record.no_progress_usec >= patience) {
+        struct failure last = *failure;
+        if (patience > 0)
+            bits_describe_no_progress(step, failure, &last);
+        bits_fail(step, &last, "start it again with: bitsq retry");
+        return;
+    }
+    out->failure = *failure;
+    bits_advise(&out->failure, "it is tried again by itself");
+    out->retry_after_usec = retry_after(step->in);
+    /* A connection that dies between two fragments is everyday: the first time, nobody has to wait. */
+    out->at_once = lost && session->progressed && out->retry_after_usec == 0;
+    session->progressed = false;
+    end_attempt(step, SESSION_ACTION_WAIT);
+}
+
+void bits_invalid(struct step *step, const struct failure *failure)
+{
+    struct session_record *record = &step->session->record;
+
+    record->invalid_responses++;
+    if (record->invalid_responses >= SESSION_INVALID_MAX)
+        bits_fail(step, failure, "its answers are never those of a BITS server: check the URL, then: bitsq retry");
+    else
+        bits_wait(step, failure);
+}
+
+void bits_forget_session(struct session *session)
+{
+    struct session_record *record = &session->record;
+
+    if (record->phase != SESSION_CANCEL)
+        record->phase = SESSION_CREATE;
+    memset(record->session_id, 0, sizeof(record->session_id));
+    record->offset = 0;
+    record->session_high_offset = 0;
+    record->fragment_ceiling_bytes = 0;
+    record->fragment_acked_bytes = 0;
+    record->stalled_acks = 0;
+    record->close_attempted = false;
+    session->first_close = false;
+    session->must_persist = false;
+    session->needs_ping = false;
+    session->record_changed = true;
+}
+
+void bits_restart(struct step *step, const struct failure *failure)
+{
+    struct session_record *record = &step->session->record;
+
+    bits_forget_session(step->session);
+    record->restarts++;
+    if (record->restarts >= SESSION_RESTARTS_MAX)
+        bits_fail(step, failure, "the server loses every session: ask its administrator, then: bitsq retry");
+    else if (record->restarts > SESSION_RESTARTS_BEFORE_WAIT)
+        bits_wait(step, failure);
+    else
+        bits_go_on(step);
+}
+
+/*
+ * Tells the server, once, that the session may go: without that it keeps what it stored for up to a fortnight. What
+ * comes back changes nothing.
+ */
+void bits_drop_then_create(struct step *step, const struct failure *failure)
+{
+    step->session->failure = *failure;
+    step->session->drop_then_create = true;
+    bits_send(step, EXCHANGE_CANCEL);
+}
+
+void bits_drop_then_fail(struct step *step, const struct failure *failure, const char *advice)
+{
+    if (step->session->record.session_id[0] == '\0') {
+        bits_fail(step, failure, advice);
+        return;
+    }
+    step->session->failure = *failure;
+    bits_advise(&step->session->failure, advice);
+    step->session->drop_then_fail = true;
+    bits_send(step, EXCHANGE_CANCEL);
+}
+
+void bits_dropped(struct step *step)
+{
+    struct session *session = step->session;
+    const struct failure failure = session->failure;
+
+    if (session->drop_then_create) {
+        session->drop_then_create = false;
+        bits_restart(step, &failure);
+        return;
+    }
+    bits_forget_session(session);
+    bits_fail(step, &failure, NULL);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What is said when something went wrong: "WHAT failed: WHY; ADVICE", one line. The URL is never in it: its query may
+ * be a secret, and a server's Location may repeat it.
+ */
+#include "core/bits.h"
+
+#include "base/moment.h"
+#include "base/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+bool bits_has_code(const struct ack *ack)
+{
+    return ack->has_error && ack->error_code != 0;
+}
+
+bool bits_is_not_found(const struct ack *ack)
+{
+    return ack->has_error && ack->error_code == HR_SESSION_NOT_FOUND;
+}
+
+/* A context without an error header means nothing. */
+bool bits_from_application(const struct ack *ack)
+{
+    return ack->has_error && ack->has_context && ack->error_context == CONTEXT_REMOTE_APPLICATION;
+}
+
+static enum failure_phase phase_of(enum exchange_kind kind)
+{
+    switch (kind) {
+    case EXCHANGE_NONE:
+        return PHASE_NONE;
+    case EXCHANGE_PING:
+        return PHASE_PING;
+    case EXCHANGE_CREATE:
+        return PHASE_CREATE;
+    case EXCHANGE_FRAGMENT:
+        return PHASE_FRAGMENT;
+    case EXCHANGE_CLOSE:
+        return PHASE_CLOSE;
+    case EXCHANGE_CANCEL:
+        return PHASE_CANCEL;
+    }
+    return PHASE_NONE;
+}
+
+static void append(struct failure *failure, const char *text)
+{
+    size_t used = strlen(failure->text);
+
+    (void)text_copy(failure->text + used, sizeof(failure->text) - used, text);
+}
+
+static void begin(uint32_t code, enum failure_context context, enum failure_phase phase, struct failure *failure)
+{
+    *failure = (struct failure){.code = code, .context = context, .phase = phase};
+    failure_name_code(code, failure->name);
+}
+
+void bits_describe(const struct step *step, uint32_t code, enum failure_context context, const char *why,
+                   struct failure *ret)
+{
+    const struct exchange_outcome *outcome = step->in->event == SESSION_EVENT_OUTCOME ? step->in->outcome : NULL;
+
+    begin(code, context, phase_of(step->kind), ret);
+    if (outcome && outcome->transport == TRANSPORT_OK)
+        ret->http_status = outcome->ack.status;
+    const char *what = failure_phase_text((enum failure_phase)ret->phase);
+    (void)snprintf(ret->text, sizeof(ret->text), "%s failed: %s", what[0] != '\0' ? what : "the upload", why);
+    /* Whoever reads this wants to know whether hours of upload are lost. */
+    if (step->session->record.phase == SESSION_COMPLETE)
+        append(ret, "; all bytes were acknowledged by the server");
+}
+
+void bits_describe_source(const struct step *step, uint32_t code, const char *why, struct failure *ret)
+{
+    (void)step;
+    begin(code, CONTEXT_LOCAL_FILE, PHASE_SOURCE, ret);
+    (void)snprintf(ret->text, sizeof(ret->text), "reading the source failed: %s", why);
+}
+
+void bits_advise(struct failure *failure, const char *advice)
+{
+    if (!advice || advice[0] == '\0')
+        return;
+    append(failure, "; ");
+    append(failure, advice);
+}
+
+void bits_describe_no_progress(const struct step *step, const struct failure *last, struct failure *ret)
+{
+    char waited[DURATION_TEXT_MAX], reason[FAILURE_TEXT_MAX];
+
+    (void)text_duration(step->session->record.no_progress_usec, waited);
+    (void)text_copy(reason, sizeof(reason), last->text);
+    *ret = *last;
+    ret->code = HR_NO_PROGRESS;
+    failure_name_code(ret->code, ret->name);
+    ret->text[0] = '\0';
+    append(ret, "gave up after ");
+    append(ret, waited);
+    append(ret, " without progress, last error ");
+    append(ret, last->name);
+    append(ret, ": ");
+    append(ret, reason);
+}
+
+static const struct transport_words {
+    uint32_t code;
+    const char *why;
+} transport_words[] = {
+    [TRANSPORT_OK] = {HR_INVALID_SERVER_RESPONSE, "the server's answer is over a bound of this program"},
+    [TRANSPORT_RESOLVE] = {HR_NAME_NOT_RESOLVED, "the server's name cannot be resolved"},
+    [TRANSPORT_CONNECT] = {HR_CANNOT_CONNECT, "no connection to the server"},
+    [TRANSPORT_CONNECT_TIMEOUT] = {HR_TIMEOUT, "the server did not accept the connection in time"},
+    [TRANSPORT_TLS] = {HR_SECURE_FAILURE, "the TLS handshake failed"},
+    [TRANSPORT_CERTIFICATE] = {HR_SECURE_FAILURE, "the server's certificate was not accepted"},
+    [TRANSPORT_CONNECTION_LOST] = {HR_CONNECTION_ERROR, "the connection was lost"},
+    [TRANSPORT_SEND_TIMEOUT] = {HR_TIMEOUT, "nothing could be sent for too long"},
+    [TRANSPORT_RESPONSE_TIMEOUT] = {HR_TIMEOUT, "the server did not answer in time"},
+    [TRANSPORT_MALFORMED] = {HR_INVALID_SERVER_RESPONSE, "the answer is not HTTP, or too large"},
+    [TRANSPORT_SOURCE] = {HR_READ_FAULT, "the source could not be read"},
+    [TRANSPORT_LOCAL] = {HR_OUT_OF_MEMORY, "this machine is out of memory or descriptors"},
+};
+
+static void describe_transport(const struct step *step, struct failure *ret)
+{
+    const struct exchange_outcome *outcome = step->in->outcome;
+    const struct transport_words *words = &transport_words[outcome->transport];
+    enum failure_context context = outcome->transport == TRANSPORT_LOCAL ? CONTEXT_QUEUE_MANAGER : CONTEXT_TRANSPORT;
+    char why[256];
+
+    if (outcome->text[0] != '\0')
+        (void)snprintf(why, sizeof(why), "%s (%s)", words->why, outcome->text);
+    else
+        (void)snprintf(why, sizeof(why), "%s", words->why);
+    bits_describe(step, words->code, context, why, ret);
+}
+
+/* A 200 or 201 is a failure too where it lacks what its packet needs. */
+static const char *invalid_words(const struct step *step)
+{
+    const struct ack *ack = &step->in->outcome->ack;
+
+    if (!ack->is_ack)
+        return "the answer is not from a BITS server: it lacks \"BITS-Packet-Type: Ack\" (a login page, or a plain web "
+               "server?)";
+    if (ack->status != 200 && ack->status != 201)
+        return "the server answered with a status that BITS does not know";
+    if (step->kind == EXCHANGE_CREATE)
+        return ack->session_id_too_long ? "the server's session id is longer than 255 bytes"
+                                        : "the server opened no session: its answer has no BITS-Session-Id";
+    return ack->has_bad_next ? "the server's BITS-Received-Content-Range is no number"
+                             : "the server did not say which byte it wants next";
+}
+
+static void describe_status(const struct ack *ack, char *why, size_t size)
+{
+    char code[FAILURE_NAME_MAX] = "";
+    int used = snprintf(why, size, "the server%s answered %d", bits_from_application(ack) ? "'s application" : "",
+                        ack->status);
+
+    if (used > 0 && (size_t)used < size && bits_has_code(ack)) {
+        failure_name_code(ack->error_code, code);
+        used += snprintf(why + used, size - (size_t)used, " with %s", code);
+    }
+    if (used > 0 && (size_t)used < size && ack->has_location && ack->status >= 300 && ack->status < 400)
+        (void)snprintf(why + used, size - (size_t)used, ", a redirect to %.*s", (int)strcspn(ack->location, "?#"),
+                       ack->location);
+}
+
+void bits_describe_outcome(const struct step *step, struct failure *ret)
+{
+    const struct ack *ack = &step->in->outcome->ack;
+    enum failure_context context = bits_from_application(ack) ? CONTEXT_REMOTE_APPLICATION : CONTEXT_REMOTE_FILE;
+    char why[FAILURE_TEXT_MAX / 2 + 160];
+
+    if (step->in->outcome->transport != TRANSPORT_OK || ack->too_large) {
+        describe_transport(step, ret);
+        return;
+    }
+    bool is_success = ack->status >= 200 && ack->status < 300;
+    if ((is_success && (!bits_has_code(ack) || !ack->is_ack)) || ack->status < 200 || ack->status > 599) {
+        bits_describe(step, HR_INVALID_SERVER_RESPONSE, context, invalid_words(step), ret);
+        return;
+    }
+    describe_status(ack, why, sizeof(why));
+    bits_describe(step, bits_has_code(ack) ? ack->error_code : HR_HTTP_STATUS(ack->status), context, why, ret);
+}
+
+const char *bits_advice_for(const struct step *step)
+{
+    const struct ack *ack = &step->in->outcome->ack;
+
+    if (step->in->outcome->transport == TRANSPORT_CERTIFICATE)
+        return "check the server's name, its certificate and this machine's clock, then: bitsq retry";
+    if (bits_has_code(ack) && ack->error_code == HR_TOO_LARGE)
+        return "the file is larger than the server takes: ask its administrator to raise the limit, then: bitsq retry";
+    if (ack->status >= 300 && ack->status < 400)
+        return "redirects are not followed: add the job again with the URL of the server itself";
+    switch (ack->status) {
+    case 400:
+        return "check that the URL names a file and not a folder, and that the server speaks BITS, then: bitsq retry";
+    case 401:
+    case 407:
+        return "it needs credentials, which this version cannot give; where access is opened otherwise: bitsq retry";
+    case 403:
+        return "check the rights at the server, and whether the file exists there already, then: bitsq retry";
+    case 404:
+        return "check the URL, whether uploads are enabled there, and the server's limit for a file, then: bitsq retry";
+    case 405:
+    case 501:
+        return "uploads are not enabled for this URL, or something on the way blocks the verb BITS_POST: ask the "
+               "server's administrator, then: bitsq retry";
+    case 409:
+        return "the file exists at the server, or another upload of it is under way: check, then: bitsq retry";
+    case 413:
+    case 416:
+        return "ask the server's administrator for its limits, then: bitsq retry";
+    default:
+        return "ask the server's administrator, then: bitsq retry";
+    }
+}
