@@ -134,6 +134,17 @@ static void print_json(const struct cli *cli, const char *verb, uint64_t matched
     json_print(answer);
 }
 
+/* The daemon's sentence may begin with what failed. */
+static void fail_job(const struct cli *cli, const char *verb, uint64_t id, const char *name, const char *message)
+{
+    enum exit_code code = exit_code_of_error(name);
+
+    if (strncmp(message, "cannot ", strlen("cannot ")) == 0)
+        (void)cli_fail(cli, code, name, "%s", message);
+    else
+        (void)cli_fail(cli, code, name, "cannot %s job %" PRIu64 ": %s", verb, id, message);
+}
+
 /* Says what went wrong, job by job, and returns the exit code for all of it. */
 static int conclude(const struct cli *cli, const char *verb, const struct control *control, uint64_t matched,
                     uint64_t failed)
@@ -147,7 +158,7 @@ static int conclude(const struct cli *cli, const char *verb, const struct contro
         enum exit_code one = exit_code_of_error(name);
         code = i == 0 || code == one ? one : EXIT_OTHER;
         if (cli->json == JSON_OFF)
-            (void)cli_fail(cli, one, name, "cannot %s job %" PRIu64 ": %s", verb, id, message);
+            fail_job(cli, verb, id, name, message);
     }
     if (failed > i && cli->json == JSON_OFF)
         (void)cli_fail(cli, EXIT_OTHER, "Failed", "cannot %s %" PRIu64 " more jobs; bitsq list shows their states",

@@ -62,17 +62,42 @@ static void note_gates(const bitsq_job *job, char note[static NOTE_MAX])
         (void)text_copy(note, NOTE_MAX, bitsq_job_get_host(job));
 }
 
-/* "503 from server", or the daemon's sentence where no answer came. */
+/* The daemon's sentence ends with the remedy, without an ID: "...; start it again with: bitsq retry". */
+void job_error_text(const bitsq_job *job, char text[static NOTE_MAX])
+{
+    static const char remedy[] = "bitsq retry";
+    const char *message = bitsq_job_get_error_message(job);
+    size_t length = strlen(message);
+
+    if (length >= strlen(remedy) && strcmp(message + length - strlen(remedy), remedy) == 0)
+        (void)snprintf(text, NOTE_MAX, "%s %" PRIu64, message, bitsq_job_get_id(job));
+    else
+        (void)text_copy(text, NOTE_MAX, message);
+}
+
+/* TEXT without the step that failed before it, which costs the columns in which the cause would stand. */
+static const char *skip_phase(const bitsq_job *job, const char *text)
+{
+    const char *phase = bitsq_job_get_error_phase(job), *failed = " failed: ";
+    size_t length = strlen(phase);
+
+    if (length > 0 && strncmp(text, phase, length) == 0 && strncmp(text + length, failed, strlen(failed)) == 0)
+        return text + length + strlen(failed);
+    return text;
+}
+
+/* "503 from server", or what the daemon's sentence says before the remedy, where no answer came. */
 static void note_retrying(const bitsq_job *job, uint64_t now_usec, char note[static NOTE_MAX])
 {
     uint32_t status = bitsq_job_get_error_http_status(job);
     uint64_t next = bitsq_job_get_next_attempt(job);
+    const char *message = skip_phase(job, bitsq_job_get_error_message(job));
     char why[NOTE_MAX / 2], clock[CLOCK_TEXT_MAX];
 
     if (status >= 400)
         (void)snprintf(why, sizeof(why), "%" PRIu32 " from server", status);
     else
-        (void)text_copy(why, sizeof(why), bitsq_job_get_error_message(job));
+        (void)snprintf(why, sizeof(why), "%.*s", (int)strcspn(message, ";"), message);
     if (next > now_usec)
         (void)snprintf(note, NOTE_MAX, "%s, attempt %" PRIu32 ", next %s", why, bitsq_job_get_attempts(job),
                        clock_text(next, now_usec, clock));
@@ -82,7 +107,7 @@ static void note_retrying(const bitsq_job *job, uint64_t now_usec, char note[sta
 
 static void note_of(const bitsq_job *job, uint64_t now_usec, char note[static NOTE_MAX])
 {
-    char clock[CLOCK_TEXT_MAX];
+    char clock[CLOCK_TEXT_MAX], error[NOTE_MAX];
 
     switch (bitsq_job_get_state(job)) {
     case BITSQ_STATE_QUEUED:
@@ -93,7 +118,8 @@ static void note_of(const bitsq_job *job, uint64_t now_usec, char note[static NO
         note_retrying(job, now_usec, note);
         return;
     case BITSQ_STATE_FAILED:
-        (void)text_copy(note, NOTE_MAX, bitsq_job_get_error_message(job));
+        job_error_text(job, error);
+        (void)text_copy(note, NOTE_MAX, skip_phase(job, error));
         return;
     case BITSQ_STATE_PAUSED:
         (void)snprintf(note, NOTE_MAX, "bitsq resume %" PRIu64, bitsq_job_get_id(job));

@@ -23,6 +23,9 @@ int job_row_init(struct job_row *job_row, const bitsq_job *job, uint64_t acknowl
                  uint64_t now_usec);
 void job_row_done(struct job_row *job_row);
 
+/* The error of the job in one sentence, with the remedy in full. */
+void job_error_text(const bitsq_job *job, char text[static NOTE_MAX]);
+
 /* The table as it suits the stream: its width, colour, and whether it knows block characters. */
 struct cli;
 void table_init(struct table *table, const struct cli *cli, FILE *stream);

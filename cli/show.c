@@ -51,10 +51,12 @@ static void print_progress(const bitsq_job *job)
 static void print_error(const bitsq_job *job)
 {
     uint32_t status = bitsq_job_get_error_http_status(job);
+    char text[NOTE_MAX];
 
     if (*bitsq_job_get_error_name(job) == '\0')
         return;
-    print_text("error", bitsq_job_get_error_message(job));
+    job_error_text(job, text);
+    print_text("error", text);
     (void)printf("%13s  %s, 0x%08" PRIX32, "", bitsq_job_get_error_name(job), bitsq_job_get_error_code(job));
     if (status > 0)
         (void)printf(", HTTP %" PRIu32, status);
@@ -102,7 +104,8 @@ static void print_job(const bitsq_job *job)
     (void)printf("%13s  %" PRIu64 "\n", "job", bitsq_job_get_id(job));
     print_text("name", bitsq_job_get_name(job));
     print_text("state", bitsq_job_get_state_name(job));
-    if (bitsq_job_get_gate(job, 0) &&
+    bool waits = bitsq_job_get_state(job) == BITSQ_STATE_QUEUED || bitsq_job_get_state(job) == BITSQ_STATE_BLOCKED;
+    if (waits && bitsq_job_get_gate(job, 0) &&
         job_row_init(&job_row, job, bitsq_job_get_acknowledged(job), bitsq_job_get_rate(job), now) == 0) {
         print_text("because", job_row.row.note);
         job_row_done(&job_row);

@@ -50,7 +50,10 @@ void view_tell(struct view *view, const struct follow *follow, struct tracked *t
         job_row_init(&job_row, tracked->job, tracked->acknowledged, tracked->rate, moment_now().realtime_usec) < 0)
         return;
     const struct row *row = &job_row.row;
-    bool bare = bitsq_job_get_state(tracked->job) == BITSQ_STATE_DONE || *row->note == '\0';
+    bitsq_state state = bitsq_job_get_state(tracked->job);
+    /* on standard output nothing else says why; else the command ends with it */
+    bool told_later = state == BITSQ_STATE_FAILED && view->stream == stderr;
+    bool bare = state == BITSQ_STATE_DONE || state == BITSQ_STATE_CANCELLED || told_later || *row->note == '\0';
     (void)fprintf(view->stream, "%" PRIu64 " %s: %s%s%s%s\n", row->id, row->name, row->state, bare ? "" : " (",
                   bare ? "" : row->note, bare ? "" : ")");
     (void)fflush(view->stream);
@@ -148,8 +151,10 @@ static unsigned draw(FILE *out, const struct view *view, const struct follow *fo
     while (ready < count &&
            job_row_init(&rows[ready], picked[ready]->job, picked[ready]->acknowledged, picked[ready]->rate, now) >= 0)
         table_measure(&table, &rows[ready++].row);
-    if (screen)
+    if (screen) {
+        (void)fputs("\033[K", out);
         table_print_head(out, &table);
+    }
     for (size_t i = 0; i < ready; i++) {
         (void)fputs("\033[K", out);
         table_print_row(out, &table, &rows[i].row);

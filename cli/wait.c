@@ -99,12 +99,13 @@ static int conclude(struct follow *follow, const struct wait_options *options)
             continue;
         }
         const char *name = bitsq_job_get_name(tracked->job);
+        char error[NOTE_MAX];
         bitsq_state state = bitsq_job_get_state(tracked->job);
         if (state == BITSQ_STATE_FAILED) {
             tally.failed++;
+            job_error_text(tracked->job, error);
             (void)cli_fail(follow->cli, EXIT_JOB_FAILED, bitsq_job_get_error_name(tracked->job),
-                           "job %" PRIu64 " (%s) failed: %s", tracked->id, name,
-                           bitsq_job_get_error_message(tracked->job));
+                           "job %" PRIu64 " (%s) failed: %s", tracked->id, name, error);
         } else if (state == BITSQ_STATE_CANCELLED) {
             tally.cancelled++;
             (void)cli_fail(follow->cli, EXIT_JOB_CANCELLED, "Cancelled",
