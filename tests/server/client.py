@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 from support import tree
 
@@ -84,6 +85,13 @@ class Server:
 
     def log(self):
         return [json.loads(line) for line in self.log_path.read_text().splitlines()]
+
+    def wait_until_stored(self, size):
+        """Waits until the unfinished uploads hold so many bytes."""
+        end = time.monotonic() + DEADLINE
+        while sum(path.stat().st_size for path in (self.root / ".bits-sessions").iterdir()) < size:
+            assert time.monotonic() < end
+            time.sleep(0.005)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

@@ -290,13 +290,13 @@ int session_write(struct session *session, uint64_t turn, uint64_t position, con
     int r = -ESTALE;
 
     pthread_mutex_lock(&session->lock);
-    if (session->turn == turn && !session->gone && !session->view.published) {
+    if (session->turn == turn && !session->gone) {
         uint64_t end = position + length;
         uint64_t old = session->view.next > position ? session->view.next - position : 0;
 
         r = 0;
         session->touched_usec = clock_usec();
-        if (old < length)
+        if (old < length && !session->view.published) /* what is published belongs to others */
             r = write_all(session->fd, (const char *)data + old, length - old, position + old);
         if (r == 0 && advance && end > session->view.next)
             session->view.next = end;

@@ -59,6 +59,22 @@ def test_a_dropped_fragment_is_stored_as_the_rule_says(serve, rule, stored):
     assert entry["body_received"] == (0 if "head" in rule else 6)
 
 
+@pytest.mark.parametrize("mode, status", [("msdn", 200), ("spec", 416)])
+def test_the_final_fragment_may_come_again_if_its_ack_was_lost(serve, mode, status):
+    server = serve("--mode", mode, "--fault", "fragment#2: drop after-store", "--fault", "close#1: drop after-store")
+    client = server.client()
+    session = client.session()
+    client.fragment(session, 0, b"0123", 8)
+    fragment_dropped(client, session, 4, b"4567", 8)
+    answer = client.fragment(session, 4, b"4567", 8)
+    assert (answer.status, answer.next) == (status, 8)
+    with pytest.raises(DROPPED):
+        client.close_session(session)
+    client.disconnect()
+    assert client.close_session(session).error or mode == "spec"
+    assert (server.root / "file").read_bytes() == b"01234567"
+
+
 def test_a_connection_dropped_after_the_ack_gives_the_whole_ack_first(serve):
     server = serve("--fault", "fragment#1: drop after-ack")
     client = server.client()

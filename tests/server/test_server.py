@@ -305,6 +305,7 @@ def test_a_new_fragment_takes_the_session_over_from_one_that_hangs(serve):
             b"BITS_POST /file HTTP/1.1\r\nHost: x\r\nBITS-Packet-Type: Fragment\r\nBITS-Session-Id: %s\r\n"
             b"Content-Range: bytes 0-9999/10000\r\nContent-Length: 10000\r\n\r\n" % session.encode() + b"x" * 1000
         )
+        server.wait_until_stored(1000)
         assert client.fragment(session, 0, b"y" * 10000, 10000).status == 200
         with pytest.raises(ConnectionError):
             connection.sendall(b"x" * 9000)
@@ -340,6 +341,31 @@ def test_put_stores_and_get_and_head_return(serve):
     answer = client.send(None, method="HEAD")
     assert (answer.headers["Content-Length"], answer.body) == (str(len(DATA)), b"")
     assert client.send(None, "/none", method="GET").status == 404
+
+
+def test_a_put_that_is_cut_off_leaves_nothing(serve):
+    server = serve()
+    with socket.create_connection(("127.0.0.1", server.port), DEADLINE) as connection:
+        connection.sendall(b"PUT /file HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0123")
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    assert not (server.root / "file").exists()
+    assert server.stop() == 0
+    assert list(server.root.iterdir()) == []
+
+
+def test_the_server_ends_in_the_middle_of_an_upload_and_logs_it(serve):
+    server = serve()
+    session = server.client().session()
+    with socket.create_connection(("127.0.0.1", server.port), DEADLINE) as connection:
+        connection.sendall(
+            b"BITS_POST /file HTTP/1.1\r\nHost: x\r\nBITS-Packet-Type: Fragment\r\nBITS-Session-Id: %s\r\n"
+            b"Content-Range: bytes 0-9999/10000\r\nContent-Length: 10000\r\n\r\n" % session.encode() + b"x" * 1000
+        )
+        server.wait_until_stored(1000)
+        assert server.stop() == 0
+    torn = server.log()[1]
+    assert (torn["body_received"], torn["completed"]) == (1000, False)
 
 
 def test_many_connections_upload_at_a_time(serve):
