@@ -9,13 +9,13 @@
 #include <string.h>
 
 /*
- * The forms as patterns: D day, m month by name, Y four and y two digits of the year, H M S time, _ a blank or a digit
+ * The forms as patterns: D day, m month by name, Y four and y two digits of the year, h n s time, _ a blank or a digit
  * (asctime pads the day with a blank), W letters of the weekday. Anything else stands for itself.
  */
 static const char *const forms[] = {
-    "W, DD m YYYY HH:MM:SS GMT",
-    "W, DD-m-yy HH:MM:SS GMT",
-    "W m _D HH:MM:SS YYYY",
+    "W, DD m YYYY hh:nn:ss GMT",
+    "W, DD-m-yy hh:nn:ss GMT",
+    "W m _D hh:nn:ss YYYY",
 };
 
 struct parts {
@@ -51,11 +51,11 @@ static uint64_t *number_field(struct parts *parts, char mark)
     case 'D':
     case '_':
         return &parts->day;
-    case 'H':
+    case 'h':
         return &parts->hour;
-    case 'M':
+    case 'n':
         return &parts->minute;
-    case 'S':
+    case 's':
         return &parts->second;
     default:
         return NULL;
