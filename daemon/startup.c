@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "startup.h"
 
-#include "base/moment.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -10,14 +8,12 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define ROLE_WAIT_USEC (20 * USEC_PER_SEC)
 #define ROLE_POLL_MSEC 20
+#define ROLE_TURNS_MAX 1000 /* 20 s */
 
 int startup_take_role(struct statedir *dir, enum startup_role *ret_role, char **ret_address)
 {
-    uint64_t deadline = moment_now().monotonic_usec + ROLE_WAIT_USEC;
-
-    for (;;) {
+    for (unsigned turn = 0; turn < ROLE_TURNS_MAX; turn++) {
         int r = statedir_lock(dir);
         if (r != -EWOULDBLOCK) {
             *ret_role = STARTUP_HOLDER;
@@ -31,10 +27,9 @@ int startup_take_role(struct statedir *dir, enum startup_role *ret_role, char **
         /* The holder is starting (no address yet) or ending (no lock by the next turn). */
         if (r != -EAGAIN && r != -ENOENT)
             return r;
-        if (moment_now().monotonic_usec > deadline)
-            return -ETIMEDOUT;
         (void)poll(NULL, 0, ROLE_POLL_MSEC);
     }
+    return -ETIMEDOUT;
 }
 
 const char *startup_origin(int background)

@@ -4,6 +4,8 @@
 
 #include "core/limits.h"
 
+#include "base/text.h"
+
 #include <dbus/names.h>
 #include <errno.h>
 #include <stdint.h>
@@ -133,7 +135,7 @@ int options_read_submission(sd_bus_message *message, struct manager_submission *
     r = sd_bus_message_read_basic(message, 's', &url);
     if (r < 0)
         return r;
-    ret->source = strndup(path, length);
+    ret->source = text_duplicate(path, length);
     ret->url = strdup(url);
     if (!ret->source || !ret->url)
         return -ENOMEM;

@@ -2,6 +2,7 @@
 #include "store/codec.h"
 
 #include "base/crc32c.h"
+#include "base/text.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -268,7 +269,7 @@ static int decode_string(void *member, const uint8_t *value, size_t length)
 {
     if (memchr(value, '\0', length))
         return -EBADMSG;
-    char *string = strndup((const char *)value, length);
+    char *string = text_duplicate(value, length);
     if (!string)
         return -ENOMEM;
     memcpy(member, &string, sizeof(string));

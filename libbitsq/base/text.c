@@ -176,6 +176,17 @@ char *text_base64(const void *bytes, size_t length)
     return encoded;
 }
 
+char *text_duplicate(const void *bytes, size_t length)
+{
+    char *copy = malloc(length + 1);
+
+    if (!copy)
+        return NULL;
+    memcpy(copy, bytes, length);
+    copy[length] = '\0';
+    return copy;
+}
+
 bool text_copy(char *buffer, size_t size, const char *text)
 {
     size_t length = strlen(text);

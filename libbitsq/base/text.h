@@ -34,6 +34,9 @@ const char *text_duration(uint64_t usec, char buffer[static DURATION_TEXT_MAX]);
 /* Standard base64 (RFC 4648, section 4) of LENGTH bytes. NULL when memory is refused; the caller frees it. */
 char *text_base64(const void *bytes, size_t length);
 
+/* A terminated copy of LENGTH bytes that need no terminator. NULL when memory is refused; the caller frees it. */
+char *text_duplicate(const void *bytes, size_t length);
+
 /* Copies TEXT into a buffer of SIZE bytes, cut at a character's edge where it does not fit. Returns whether it fitted.
  */
 bool text_copy(char *buffer, size_t size, const char *text);
