@@ -19,6 +19,7 @@ Threads: one a connection. Callbacks run in the thread of the request that they 
 import argparse
 import hashlib
 import json
+import signal
 import socket
 import struct
 import sys
@@ -566,6 +567,9 @@ def main():
         members = {name: value for name, value in vars(request).items() if name != "body"}
         print(json.dumps(members), flush=True)
 
+    # Blocked before any thread starts, so that no moment is the wrong one to be ended.
+    ending = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     with ScriptedServer(port=options.port) as server:
         for rules, make in ((options.answer, send_and_close), (options.hold, hold_open)):
             for rule in rules:
@@ -575,10 +579,7 @@ def main():
         server.script.update({key(rule): stall() for rule in options.stall})
         server.after_answer = report
         print(f"listening on {server.url}", flush=True)
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            pass
+        signal.sigwait(ending)
 
 
 if __name__ == "__main__":

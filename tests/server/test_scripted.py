@@ -249,6 +249,6 @@ def test_it_runs_as_a_command(tmp_path):
         with pytest.raises(ConnectionError):
             exchange(port, packet("Ping"))
         assert json.loads(process.stdout.readline())["packet"] == "Ping"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         process.communicate(timeout=DEADLINE)
     assert process.returncode == 0
