@@ -2,6 +2,8 @@
 /* The daemon itself: what it says about itself, and its end. */
 #include "internal.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -54,7 +56,7 @@ static int read_path(sd_bus_message *m, char **place)
     if (r < 0 || (r = sd_bus_message_read_array(m, 'y', &bytes, &length)) < 0)
         return r;
     free(*place);
-    *place = strndup(length > 0 ? bytes : "", length);
+    *place = text_duplicate(bytes, length);
     return *place ? sd_bus_message_exit_container(m) : -ENOMEM;
 }
 

@@ -4,6 +4,8 @@
 
 #include "internal.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -59,7 +61,7 @@ static int read_source(sd_bus_message *m, bitsq_job *job)
     int r = sd_bus_message_enter_container(m, 'v', "ay");
     if (r < 0 || (r = sd_bus_message_read_array(m, 'y', &bytes, &length)) < 0)
         return r;
-    char *copy = strndup(length > 0 ? bytes : "", length);
+    char *copy = text_duplicate(bytes, length);
     if (!copy)
         return -ENOMEM;
     free(job->source);

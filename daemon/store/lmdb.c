@@ -234,7 +234,7 @@ uint64_t lmdb_entries(struct lmdb_txn *txn, enum lmdb_table table)
 static uint64_t count_free_pages(struct lmdb_txn *parent)
 {
     _cleanup_txn_ struct lmdb_txn txn;
-    MDB_cursor *cursor;
+    MDB_cursor *cursor = NULL;
     MDB_val key, value;
     uint64_t pages = 0;
 

@@ -182,7 +182,8 @@ char *text_duplicate(const void *bytes, size_t length)
 
     if (!copy)
         return NULL;
-    memcpy(copy, bytes, length);
+    if (length > 0) /* nothing may have no address */
+        memcpy(copy, bytes, length);
     copy[length] = '\0';
     return copy;
 }
