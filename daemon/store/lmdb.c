@@ -239,9 +239,13 @@ static uint64_t count_free_pages(struct lmdb_txn *parent)
     uint64_t pages = 0;
 
     lmdb_begin_read(parent->env, &txn);
-    int r = txn.error == 0 ? mdb_cursor_open(txn.handle, FREE_PAGES, &cursor) : MDB_SUCCESS;
-    if (txn.error < 0 || r != MDB_SUCCESS) {
-        parent->error = txn.error < 0 ? txn.error : error_of(r);
+    if (txn.error < 0) {
+        parent->error = txn.error;
+        return 0;
+    }
+    int r = mdb_cursor_open(txn.handle, FREE_PAGES, &cursor);
+    if (r != MDB_SUCCESS) {
+        parent->error = error_of(r);
         return 0;
     }
     while ((r = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
