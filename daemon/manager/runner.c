@@ -171,8 +171,11 @@ int runner_open_source(struct runner *runner)
 
 void runner_start(struct runner *runner)
 {
-    bool look = runner->job->state != JOB_CANCELLING && runner->job->session.sent_bytes == 0 &&
-                (runner->job->identity.racy || runner->job->identity_wanted);
+    const struct job *job = runner->job;
+    /* A file that is taken anew is looked at first; so is one whose identity may hide a write, while nothing was sent.
+     */
+    bool look =
+        job->state != JOB_CANCELLING && (job->identity_wanted || (job->identity.racy && job->session.sent_bytes == 0));
 
     if (!look) {
         feed_start(runner);

@@ -8,7 +8,6 @@
 #include "base/text.h"
 
 #include <errno.h>
-#include <inttypes.h>
 
 static struct command *make_command(struct runner *runner, enum command_type type)
 {
@@ -114,8 +113,8 @@ static void log_end(const struct runner *runner)
         log_message(LOG_WARNING, MESSAGE_JOB_FAILED, runner->job->id, "%s", failure->text);
         break;
     case COMMAND_RETRY_AT:
-        log_message(LOG_NOTICE, MESSAGE_JOB_RETRYING, runner->job->id, "%s; next attempt in %" PRIu64 " s",
-                    failure->text, runner->update.retry_delay_usec / USEC_PER_SEC);
+        log_message(LOG_NOTICE, MESSAGE_JOB_RETRYING, runner->job->id, "%s; next attempt in %.1f s", failure->text,
+                    (double)runner->update.retry_delay_usec / (double)USEC_PER_SEC);
         break;
     case COMMAND_GONE:
         log_message(LOG_INFO, MESSAGE_JOB_CANCELLED, runner->job->id, "cancelled");
