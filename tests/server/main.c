@@ -34,7 +34,7 @@ static const char help[] =
     "  --session-timeout TIME     a session without progress is forgotten after it (14 days)\n"
     "  --partial keep|discard     what arrived of a torn Fragment counts, or not (keep)\n"
     "  --bind-sessions            know a session only on the connection that created it\n"
-    "  --max-connections N        serve so many connections at a time\n"
+    "  --max-connections N        serve so many connections at a time, reset others\n"
     "  --error-header code|error|both|none\n"
     "                             BITS-Error-Code, BITS-Error (code with msdn, error with spec)\n"
     "  --log FILE                 append a JSON object for each request (\"-\": standard error)\n"

@@ -281,6 +281,25 @@ def test_sessions_can_be_bound_to_their_connection(serve):
     assert client.fragment(session, 0, b"x", 1).status == 200
 
 
+def answered(client):
+    try:
+        return client.send("Ping").status == 200
+    except DROPPED:
+        client.disconnect()
+        return False
+
+
+def test_a_single_connection_server_turns_the_second_client_away(serve):
+    server = serve("--max-connections", "1")
+    client, other = server.client(), server.client()
+    assert answered(client)
+    assert not answered(other)
+    client.disconnect()
+    end = time.monotonic() + DEADLINE
+    while not answered(other):
+        assert time.monotonic() < end
+
+
 def test_rules_come_from_a_file_too_and_all_that_match_apply(serve, tmp_path):
     (tmp_path / "rules").write_text("# comment\n\nping#2-: status 404\nping: header X-One 1\n")
     server = serve("--fault-file", str(tmp_path / "rules"), "--fault", "*#3: status 503")
