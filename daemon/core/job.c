@@ -49,12 +49,20 @@ int job_copy(const struct job *job, struct job **ret)
     return 0;
 }
 
-/* Text that is shown and sent over the bus: UTF-8, at most MAX bytes, and not empty. */
+static bool has_control_characters(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    return false;
+}
+
+/* Text that is shown on one line and sent over the bus: UTF-8, at most MAX bytes, and not empty. */
 static bool is_text(const char *text, size_t max)
 {
     size_t length = text ? strnlen(text, max + 1) : 0;
 
-    return length > 0 && length <= max && text_is_utf8(text, length);
+    return length > 0 && length <= max && text_is_utf8(text, length) && !has_control_characters(text);
 }
 
 static const char *find_fault(const struct job *job)
@@ -66,13 +74,13 @@ static const char *find_fault(const struct job *job)
     if (job->state < JOB_READY || job->state > JOB_CANCELLED)
         return "the job's state is unknown";
     if (job->key && !is_text(job->key, JOB_KEY_MAX))
-        return "the key must be 1 to 255 bytes of UTF-8";
+        return "the key must be 1 to 255 bytes of UTF-8 without line breaks or other control characters";
     if (!is_text(job->name, JOB_NAME_MAX))
-        return "the name must be 1 to 256 bytes of UTF-8";
+        return "the name must be 1 to 256 bytes of UTF-8 without line breaks or other control characters";
     if (!is_text(job->group, JOB_GROUP_MAX))
-        return "the group must be 1 to 64 bytes of UTF-8";
+        return "the group must be 1 to 64 bytes of UTF-8 without line breaks or other control characters";
     if (!is_text(job->url, JOB_URL_MAX))
-        return "the URL must be 1 to 2200 bytes of UTF-8";
+        return "the URL must be 1 to 2200 bytes of UTF-8 without line breaks or other control characters";
     if (!is_text(job->host, JOB_HOST_MAX))
         return "the URL has no host";
     if (!job->source || job->source[0] != '/' || strnlen(job->source, JOB_SOURCE_MAX + 1) > JOB_SOURCE_MAX)
