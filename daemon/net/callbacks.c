@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 curl_socket_t connection_on_open_socket(void *userdata, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -20,6 +21,15 @@ curl_socket_t connection_on_open_socket(void *userdata, curlsocktype purpose, st
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
         connection->socket_error = -errno;
     return CURL_SOCKET_BAD;
+}
+
+int connection_on_close_socket(void *userdata, curl_socket_t fd)
+{
+    struct transfer_connection *connection = userdata;
+
+    if (connection->transfer)
+        transfer_take_last_words(connection->transfer, fd);
+    return close(fd);
 }
 
 static void note_connection(struct transfer *transfer, const char *remote_ip, int remote_port, int local_port)
@@ -75,6 +85,9 @@ size_t transfer_on_read(char *buffer, size_t size, size_t count, void *userdata)
 
     if (left == 0)
         return 0;
+    /* With "Connection: close" beside the error libcurl would go on, for nobody. */
+    if (transfer_has_early_error(transfer))
+        return CURL_READFUNC_ABORT;
     size_t allowed = pace_allow(&transfer->pace, wanted, transfer_now(transfer));
     if (allowed == 0) {
         transfer->pause = TRANSFER_PAUSED_FOR_PACE;
@@ -106,10 +119,7 @@ int transfer_on_seek(void *userdata, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_FAIL;
 }
 
-/*
- * libcurl sends no more when an error comes early: only the rest of the response is due. But it does not see the end of
- * an upload that is paused.
- */
+/* Only the rest of the response is due now. An upload that is paused must go on to see its end. */
 static void stop_sending(struct transfer *transfer)
 {
     transfer_touch(transfer, TRANSFER_AWAITING_RESPONSE);
@@ -123,7 +133,7 @@ size_t transfer_on_header(char *line, size_t size, size_t count, void *userdata)
 
     if (!response_add_line(&transfer->response, line, size * count))
         return 0;
-    if (transfer->response.head_complete && transfer->phase == TRANSFER_SENDING && transfer->response.ack.status >= 300)
+    if (transfer->phase == TRANSFER_SENDING && transfer_has_early_error(transfer))
         stop_sending(transfer);
     return size * count;
 }

@@ -66,6 +66,7 @@ struct transfer {
     bool inside_read;    /* body.read is running */
     bool resumed_inside; /* and called resume() */
     bool doomed;         /* its multi handle broke */
+    bool over_tls;
     bool connected;      /* connection->number is this exchange's */
     bool resend_refused; /* libcurl wanted to send the request a second time */
     int source_error;
@@ -96,6 +97,7 @@ int transfer_set_options(struct transfer *transfer, const char *url, const struc
 
 /* callbacks.c: curl's callbacks; userdata is the transfer, but for the socket's, which outlive it. */
 curl_socket_t connection_on_open_socket(void *userdata, curlsocktype purpose, struct curl_sockaddr *address);
+int connection_on_close_socket(void *userdata, curl_socket_t fd);
 int transfer_on_request(void *userdata, char *remote_ip, char *local_ip, int remote_port, int local_port);
 size_t transfer_on_read(char *buffer, size_t size, size_t count, void *userdata);
 int transfer_on_seek(void *userdata, curl_off_t offset, int origin);
@@ -117,6 +119,11 @@ void transfer_touch(struct transfer *transfer, enum transfer_phase phase);
 /* The body may go on at USEC. */
 void transfer_wait_for_pace(struct transfer *transfer, uint64_t usec);
 
+/* lastwords.c: reads what still waits on FD, which libcurl gave up while it was sending. */
+void transfer_take_last_words(struct transfer *transfer, int fd);
+
 /* outcome.c */
+/* Whether the final head of an error has come before all of the body was sent: nothing more is waited for. */
+bool transfer_has_early_error(const struct transfer *transfer);
 void outcome_from_curl(struct transfer *transfer, CURLcode code, struct exchange_outcome *ret);
 void outcome_from_deadline(struct transfer *transfer, struct exchange_outcome *ret);

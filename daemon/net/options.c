@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <strings.h>
 
 #define UPLOAD_BUFFER_BYTES     (512 * KIB) /* fewer rounds of the loop a second; the most that libcurl takes is 2 MiB */
 #define UPLOAD_BUFFER_TLS_BYTES (64 * KIB)  /* OpenSSL writes records of 16 KiB whatever the buffer */
@@ -60,6 +59,8 @@ static int set_callbacks(struct transfer *transfer)
     SET(CURLOPT_ERRORBUFFER, transfer->error);
     SET(CURLOPT_OPENSOCKETFUNCTION, connection_on_open_socket);
     SET(CURLOPT_OPENSOCKETDATA, transfer->connection);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, connection_on_close_socket);
+    SET(CURLOPT_CLOSESOCKETDATA, transfer->connection);
     SET(CURLOPT_PREREQFUNCTION, transfer_on_request);
     SET(CURLOPT_PREREQDATA, transfer);
     SET(CURLOPT_READFUNCTION, transfer_on_read);
@@ -77,12 +78,11 @@ static int set_callbacks(struct transfer *transfer)
     return 0;
 }
 
-static int set_transport(struct transfer *transfer, const char *url)
+static int set_transport(struct transfer *transfer)
 {
     struct transfer_connection *connection = transfer->connection;
     CURL *easy = connection->easy;
-    bool tls = strncasecmp(url, "https:", strlen("https:")) == 0;
-    long buffer_bytes = tls ? UPLOAD_BUFFER_TLS_BYTES : UPLOAD_BUFFER_BYTES;
+    long buffer_bytes = transfer->over_tls ? UPLOAD_BUFFER_TLS_BYTES : UPLOAD_BUFFER_BYTES;
 
     SET(CURLOPT_SHARE, connection->share);
     SET(CURLOPT_NOSIGNAL, 1L);
@@ -136,7 +136,7 @@ int transfer_set_options(struct transfer *transfer, const char *url, const struc
     int r = set_callbacks(transfer);
 
     if (r >= 0)
-        r = set_transport(transfer, url);
+        r = set_transport(transfer);
     if (r >= 0)
         r = set_request(transfer, url, request);
     return r;

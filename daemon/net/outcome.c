@@ -51,15 +51,26 @@ static enum transport_result map_code(const struct transfer *transfer, CURLcode 
     return TRANSPORT_CONNECTION_LOST;
 }
 
-/* Whether all of the response is there, although the exchange did not end well. */
-static bool response_is_whole(const struct transfer *transfer)
+bool transfer_has_early_error(const struct transfer *transfer)
+{
+    return transfer->response.head_complete && transfer->response.ack.status >= 300 &&
+           transfer->body_sent_bytes < transfer->body_bytes;
+}
+
+/*
+ * Whether the response counts, although the exchange did not end well: it is there as a whole, or it says that the body
+ * is of no use, and then nobody can expect its sender to wait for the end of it.
+ */
+static bool response_counts(const struct transfer *transfer)
 {
     curl_off_t length = -1;
 
     if (!transfer->response.head_complete || transfer->response.verdict != RESPONSE_FINE)
         return false;
+    if (transfer_has_early_error(transfer) || transfer->response.ack.status == 204)
+        return true;
     (void)curl_easy_getinfo(transfer->connection->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-    return transfer->response.ack.status == 204 || (length >= 0 && (uint64_t)length == transfer->response.body_bytes);
+    return length >= 0 && (uint64_t)length == transfer->response.body_bytes;
 }
 
 /* A name that is still being looked up when the time for connecting is over has no name server that answers. */
@@ -134,7 +145,7 @@ static bool fill_own_reason(const struct transfer *transfer, struct exchange_out
 void outcome_from_curl(struct transfer *transfer, CURLcode code, struct exchange_outcome *ret)
 {
     fill_common(transfer, ret);
-    if (code != CURLE_OK && response_is_whole(transfer)) {
+    if (code != CURLE_OK && response_counts(transfer)) {
         ret->transport = TRANSPORT_OK;
         return;
     }
@@ -159,7 +170,7 @@ void outcome_from_deadline(struct transfer *transfer, struct exchange_outcome *r
     char duration[DURATION_TEXT_MAX];
 
     fill_common(transfer, ret);
-    if (response_is_whole(transfer)) {
+    if (response_counts(transfer)) {
         ret->transport = TRANSPORT_OK;
         return;
     }

@@ -7,6 +7,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
+#include <strings.h>
 
 uint64_t transfer_now(const struct transfer *transfer)
 {
@@ -157,6 +159,7 @@ int transfer_start(void *transport, const struct transfer_job *job, struct trans
     transfer->send_timeout_usec = request->send_timeout_usec;
     transfer->response_timeout_usec = request->response_timeout_usec;
     (void)text_copy(transfer->method, sizeof(transfer->method), request->method);
+    transfer->over_tls = strncasecmp(job->url, "https:", strlen("https:")) == 0;
     r = add_timer(transfer);
     if (r < 0)
         return r;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -214,7 +215,14 @@ static void *accept_thread(void *userdata)
     struct raw_server *server = userdata;
     int fd;
 
-    while ((fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+    for (;;) {
+        fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0 && errno == EMFILE) { /* a test takes all descriptors away for a moment */
+            (void)sched_yield();
+            continue;
+        }
+        if (fd < 0)
+            return NULL;
         struct raw_connection *connection = calloc(1, sizeof(*connection));
         (void)pthread_mutex_lock(&server->lock);
         assert(connection && server->connections_count < CONNECTIONS_MAX);
@@ -226,7 +234,6 @@ static void *accept_thread(void *userdata)
         assert(r == 0);
         (void)pthread_mutex_unlock(&server->lock);
     }
-    return NULL;
 }
 
 int raw_server_new(const struct raw_step *const *scripts, size_t scripts_count, struct raw_server **ret)

@@ -48,7 +48,7 @@ static void finish(struct fixture *f)
     folder_remove(f->folder);
 }
 
-static void dispatch_once(struct fixture *f)
+static void turn(struct fixture *f)
 {
     struct message_list list = TAILQ_HEAD_INITIALIZER(list);
     struct pollfd poll_fd = {.fd = mailbox_fd(f->mailbox), .events = POLLIN};
@@ -67,7 +67,7 @@ static void run(struct fixture *f, const unsigned *flag)
     unsigned before = *flag;
 
     while (*flag == before)
-        dispatch_once(f);
+        turn(f);
 }
 
 static void on_identity(void *userdata, int result, const struct source_identity *identity)
@@ -496,7 +496,7 @@ static void io_may_go_while_calls_are_under_way(void **state)
         for (int j = 0; j < 20; j++)
             assert_int_equal(io_look(f.io, path, on_identity, &f, &request), 0);
         if (i % 2 == 0)
-            dispatch_once(&f);
+            turn(&f);
         unsigned done = f.done;
         f.source = source_free(f.source);
         free(path);

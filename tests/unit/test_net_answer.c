@@ -134,6 +134,29 @@ static void an_error_that_comes_before_the_body_was_sent_counts(void **state)
     assert_true(exchange.outcome.body_sent_bytes < LARGE_BYTES);
 }
 
+/* A server that closes with unread bytes resets the connection: the error it sent before must not be lost with it. */
+static void an_error_of_a_server_that_closes_at_once_counts(void **state)
+{
+    static const char *const texts[] = {
+        "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nsorry",
+        "HTTP/1.1 413 Too Large\r\nConnection: close\r\n\r\nsorry",
+        "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 1000\r\n\r\ntorn",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 413 Too Large\r\nConnection: close\r\n\r\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 20 * ELEMENTS(texts); i++) {
+        const struct raw_step script[] = {STEP_HEAD, STEP_SEND(texts[i % ELEMENTS(texts)]), STEP_CLOSE};
+        struct bed_exchange exchange;
+        meet(script, LARGE_BYTES, NULL, &exchange);
+        if (exchange.outcome.transport != TRANSPORT_OK || exchange.outcome.ack.status != 413)
+            fail_msg("%zu: transport %d, status %d, sent %llu, text \"%s\"", i, (int)exchange.outcome.transport,
+                     exchange.outcome.ack.status, (unsigned long long)exchange.outcome.body_sent_bytes,
+                     exchange.outcome.text);
+    }
+}
+
 static void an_error_that_comes_while_the_body_waits_for_its_source_counts(void **state)
 {
     static const struct raw_step script[] = {
@@ -342,6 +365,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(each_answer_is_told_for_what_it_is),
     cmocka_unit_test(headers_of_an_interim_answer_are_forgotten),
     cmocka_unit_test(an_error_that_comes_before_the_body_was_sent_counts),
+    cmocka_unit_test(an_error_of_a_server_that_closes_at_once_counts),
     cmocka_unit_test(an_error_that_comes_while_the_body_waits_for_its_source_counts),
     cmocka_unit_test(an_early_ack_survives_the_death_of_its_connection),
     cmocka_unit_test(a_large_body_of_an_ack_ends_the_exchange_with_its_ack),
