@@ -33,6 +33,7 @@ struct peer {
     uid_t uid; /* private socket: from the kernel at accept */
     bool is_broker;
     bool subscribed;           /* wants Progress */
+    bool begun;                /* private socket: authenticated, and asked for what came with that */
     bool doomed;               /* to be freed at the end of this turn */
     sd_bus_track *subscribers; /* message bus */
     TAILQ_HEAD(, call) calls;
@@ -58,6 +59,7 @@ struct bus_server {
     char *listen_path;
     sd_event_source *listen_source;
     sd_event_source *listen_again_source;
+    sd_event_source *post_source; /* takes what came together with the end of an authentication */
     sd_event_source *reap_source; /* frees the doomed at the end of a turn, never under their own feet */
     TAILQ_HEAD(, peer) peers;
     size_t peers_count;

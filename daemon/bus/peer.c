@@ -80,7 +80,7 @@ struct peer *peer_free(struct peer *peer)
 }
 DEFINE_CLEANUP(struct peer *, peer_free);
 
-static int start_server_side(struct peer *peer, int fd)
+static int start_server_side(struct peer *peer, int *fd)
 {
     sd_id128_t id;
 
@@ -90,9 +90,10 @@ static int start_server_side(struct peer *peer, int fd)
     r = sd_bus_new(&peer->bus);
     if (r < 0)
         return r;
-    r = sd_bus_set_fd(peer->bus, fd, fd);
+    r = sd_bus_set_fd(peer->bus, *fd, *fd);
     if (r < 0)
         return r;
+    (void)TAKE_FD(*fd); /* the connection owns it from here on, and closes it where it cannot start */
     (void)sd_bus_set_description(peer->bus, "private");
     r = sd_bus_set_server(peer->bus, true, id);
     if (r >= 0)
@@ -123,9 +124,7 @@ int peer_accept(struct bus_server *server, int fd)
     peer->uid = ucred.uid;
     if (peer->uid != geteuid() && peer->uid != 0)
         return -EPERM;
-    int r = start_server_side(peer, fd);
-    if (peer->bus && sd_bus_get_fd(peer->bus) >= 0)
-        (void)TAKE_FD(owned); /* the connection owns it from sd_bus_set_fd() on */
+    int r = start_server_side(peer, &owned);
     if (r < 0)
         return r;
     TAILQ_INSERT_TAIL(&server->peers, peer, entry);

@@ -15,6 +15,7 @@
 #define LISTEN_BACKLOG       128
 #define ACCEPT_PAUSE_USEC    USEC_PER_SEC /* after accept4() ran out of descriptors */
 #define ACCEPT_BURST         100          /* connections in ACCEPT_INTERVAL_USEC before the listener rests */
+#define AUTH_AHEAD_MAX       4096         /* messages in the 64 KiB that sd-bus may read ahead */
 #define ACCEPT_INTERVAL_USEC (100 * USEC_PER_MSEC)
 
 static int on_reap(sd_event_source *source, void *userdata)
@@ -35,6 +36,27 @@ static int on_reap(sd_event_source *source, void *userdata)
         if (peer->doomed)
             broker_lost(peer);
     peer_update_subscriptions(server);
+    return 0;
+}
+
+/*
+ * sd-bus reads ahead while a client authenticates; a call that came with the last line of that stays in its buffer,
+ * where neither the socket nor sd-bus would wake the loop for it. So each connection is asked once more when it has
+ * begun.
+ */
+static int on_post(sd_event_source *source, void *userdata)
+{
+    struct bus_server *server = userdata;
+    struct peer *peer;
+
+    (void)source;
+    TAILQ_FOREACH (peer, &server->peers, entry) {
+        if (peer->begun || peer->doomed || sd_bus_is_ready(peer->bus) <= 0)
+            continue;
+        peer->begun = true;
+        for (int i = 0; i < AUTH_AHEAD_MAX && sd_bus_process(peer->bus, NULL) > 0; i++)
+            ;
+    }
     return 0;
 }
 
@@ -100,6 +122,9 @@ int bus_server_new(const struct bus_server_options *options, struct bus_server *
     if (r < 0)
         return r;
     (void)sd_event_source_set_enabled(server->reap_source, SD_EVENT_OFF);
+    r = sd_event_add_post(server->event, &server->post_source, on_post, server);
+    if (r < 0)
+        return r;
     r = sd_event_add_time(server->event, &server->listen_again_source, CLOCK_MONOTONIC, 0, USEC_PER_MSEC,
                           on_listen_again, server);
     if (r < 0)
@@ -189,6 +214,7 @@ struct bus_server *bus_server_free(struct bus_server *server)
         broker_free(peer);
     }
     sd_event_source_disable_unref(server->reap_source);
+    sd_event_source_disable_unref(server->post_source);
     sd_event_unref(server->event);
     free(server->listen_path);
     free(server->state_directory);

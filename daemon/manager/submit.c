@@ -162,6 +162,9 @@ static void all_looked_at(struct addition *addition)
 {
     struct command *command;
 
+    if (addition->error.fault == FAULT_NONE && addition->manager->stopping) /* the store is closed by now */
+        (void)manager_fault_set(&addition->error, FAULT_DEGRADED, 0,
+                                "the daemon is stopping; try again to start it anew");
     if (addition->error.fault != FAULT_NONE) {
         refuse(addition);
         return;
