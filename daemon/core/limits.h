@@ -48,7 +48,7 @@
 #define STORE_RESERVE_BYTES (64 * MIB) /* of the map, kept free so that deletes and final states always fit */
 #define STORE_ID_BLOCK      1000       /* job ids that the marker file reserves at a time */
 #define STORE_PAGE_ROWS_MAX 1000       /* rows of one query page */
-#define STORE_SCAN_ROWS_MAX 10000      /* records one query may look at before it returns a short page */
+#define STORE_SCAN_ROWS_MAX 4000 /* records one query may look at before it returns a short page: 6 ms of the loop */
 
 /* The bus. */
 #define BUS_PEERS_MAX   256  /* connections on the private socket */
