@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A process that is killed while it writes, and a disk that is full. */
-#include "store_fixture.h"
+#include "store_invariants.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,27 +72,6 @@ static size_t run_and_kill(struct fixture *fixture, size_t count, uint64_t ids[s
     return seen;
 }
 
-static int count_row(const struct job *job, void *userdata)
-{
-    uint64_t *counts = userdata;
-
-    counts[job->state]++;
-    return 0;
-}
-
-/* The counters, which the writer keeps, say what a walk over the records finds. */
-static void assert_counts_are_true(struct fixture *fixture)
-{
-    struct store_filter all = {.any_owner = true};
-    uint64_t kept[JOB_STATES], counted[JOB_STATES] = {0}, cursor = 0;
-
-    do
-        assert_true(store_query(fixture->store, &all, cursor, 1000, count_row, counted, &cursor) >= 0);
-    while (cursor != 0);
-    assert_int_equal(store_count(fixture->store, true, 0, kept), 0);
-    assert_memory_equal(kept, counted, sizeof(kept));
-}
-
 static void what_was_acknowledged_survives_a_kill(void **state)
 {
     struct fixture *fixture = *state;
@@ -112,7 +91,7 @@ static void what_was_acknowledged_survives_a_kill(void **state)
             _cleanup_(job_free_p) struct job *job = NULL;
             assert_int_equal(store_get(fixture->store, ids[j], &job), 0);
         }
-        assert_counts_are_true(fixture);
+        assert_indexes_match(fixture);
         fixture_close(fixture);
     }
 }
@@ -284,7 +263,7 @@ static void a_head_that_cannot_be_written_is_opened_anew(void **state)
     assert_int_equal(fixture_try_add(fixture, fixture_job(2), IF_EXISTS_FAIL), -EIO);
     assert_int_equal(fixture_state(fixture, id), JOB_READY);
     assert_int_equal(fixture_add(fixture, fixture_job(3)), id + 1);
-    assert_counts_are_true(fixture);
+    assert_indexes_match(fixture);
 }
 
 static void a_queue_that_cannot_be_opened_anew_heals_later(void **state)

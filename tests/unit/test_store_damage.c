@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Single records that cannot be decoded: they go to quarantine, and stop nothing else. */
-#include "store_fixture.h"
+#include "store_invariants.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -92,6 +92,7 @@ static void damaged_records_are_moved_away_at_the_start(void **state)
     assert_int_equal(entries(fixture, TABLE_SCHED), 1);
     assert_int_equal(entries(fixture, TABLE_LANES), 1);
     assert_int_equal(store_find_key(fixture->store, FIXTURE_OWNER, "bad", &found), -ENOENT);
+    assert_indexes_match(fixture);
     assert_int_equal(fixture_add(fixture, fixture_job(4)), empty + 1);
     fixture_close(fixture);
     fixture_open(fixture);
@@ -149,6 +150,7 @@ static void a_verb_on_a_damaged_record_does_not_hurt_the_others(void **state)
     assert_int_equal(command->items[0].result, -ENOENT);
     assert_int_equal(command->items[1].result, 0);
     wait_for_quarantine(fixture, 1);
+    assert_indexes_match(fixture);
     assert_int_equal(fixture_count(fixture, JOB_PAUSED), 1);
     assert_int_equal(fixture_count(fixture, JOB_READY), 0);
 }

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "store_invariants.h"
+
+#include <string.h>
+
+/* What the records ask for, entry by entry. */
+struct expected {
+    struct lmdb_txn *txn;
+    uint64_t state, sched, keys, finished;
+    uint64_t counts[JOB_STATES];
+};
+
+static bool is_there(struct lmdb_txn *txn, enum lmdb_table table, const struct schema_key *key)
+{
+    struct lmdb_bytes value;
+
+    return lmdb_get(txn, table, schema_key_bytes(key), &value);
+}
+
+/* The lane of an entry of the scheduler must be the job's own. */
+static void find_in_lanes(struct expected *expected, const struct job *job)
+{
+    uint64_t due = job->state != JOB_READY && job->next_attempt_usec != 0 ? job->next_attempt_usec : job->queued_usec;
+    _cleanup_cursor_ struct lmdb_cursor cursor;
+    struct store_lane lane;
+    struct schema_key key;
+    unsigned found = 0;
+
+    lmdb_cursor_open(expected->txn, TABLE_LANES, &cursor);
+    for (bool more = lmdb_seek(&cursor, (struct lmdb_bytes){0}); more; more = lmdb_next(&cursor)) {
+        uint64_t number = schema_get_u64(cursor.key.data);
+        schema_key_sched(&key, number, due, job->id);
+        if (!is_there(expected->txn, TABLE_SCHED, &key))
+            continue;
+        assert_int_equal(schema_get_lane(expected->txn, number, &lane), 0);
+        assert_int_equal(lane.owner, job->owner);
+        assert_int_equal(lane.priority, job->priority);
+        assert_string_equal(lane.group, job->group);
+        assert_string_equal(lane.host, job->host);
+        found++;
+    }
+    assert_int_equal(found, 1);
+}
+
+static void expect(struct expected *expected, const struct job *job)
+{
+    struct schema_key key;
+    uint64_t id;
+
+    schema_key_state(&key, job->owner, job->state, job->id);
+    assert_true(is_there(expected->txn, TABLE_STATE, &key));
+    expected->state++;
+    expected->counts[job->state]++;
+    if (job_state_is_runnable(job->state)) {
+        find_in_lanes(expected, job);
+        expected->sched++;
+    }
+    if (job->key) {
+        assert_int_equal(schema_find_key(expected->txn, job->owner, job->key, &id), 0);
+        assert_int_equal(id, job->id);
+        expected->keys++;
+    }
+    expected->finished += job->finished_usec != 0;
+}
+
+/* No lane without a job, and each found by its name. */
+static void check_lanes(struct lmdb_txn *txn)
+{
+    _cleanup_cursor_ struct lmdb_cursor cursor;
+    uint64_t in_use = 0, last = 0;
+
+    assert_int_equal(lmdb_entries(txn, TABLE_LANES), lmdb_entries(txn, TABLE_LANE_IDS));
+    lmdb_cursor_open(txn, TABLE_SCHED, &cursor);
+    for (bool more = lmdb_seek(&cursor, (struct lmdb_bytes){0}); more; more = lmdb_next(&cursor)) {
+        uint64_t lane = schema_get_u64(cursor.key.data);
+        in_use += lane != last;
+        last = lane;
+    }
+    assert_int_equal(lmdb_entries(txn, TABLE_LANES), in_use);
+}
+
+static void walk_records(struct expected *expected)
+{
+    _cleanup_cursor_ struct lmdb_cursor cursor;
+
+    lmdb_cursor_open(expected->txn, TABLE_JOBS, &cursor);
+    for (bool more = lmdb_seek(&cursor, (struct lmdb_bytes){0}); more; more = lmdb_next(&cursor)) {
+        _cleanup_(job_free_p) struct job *job = NULL;
+        assert_int_equal(schema_decode(cursor.value, schema_get_u64(cursor.key.data), &job), 0);
+        assert_true(job->id < schema_next_id(expected->txn));
+        expect(expected, job);
+    }
+}
+
+void assert_indexes_match(struct fixture *fixture)
+{
+    _cleanup_read_ struct store_read read;
+    struct expected expected = {.txn = &read.txn};
+    uint64_t counts[JOB_STATES];
+
+    assert_int_equal(store_read_begin(fixture->store, &read), 0);
+    walk_records(&expected);
+    assert_int_equal(lmdb_entries(&read.txn, TABLE_STATE), expected.state);
+    assert_int_equal(lmdb_entries(&read.txn, TABLE_SCHED), expected.sched);
+    assert_int_equal(lmdb_entries(&read.txn, TABLE_KEYS), expected.keys);
+    assert_int_equal(lmdb_entries(&read.txn, TABLE_FINISHED), expected.finished);
+    check_lanes(&read.txn);
+    schema_count(&read.txn, true, 0, counts);
+    assert_memory_equal(counts, expected.counts, sizeof(counts));
+    assert_int_equal(read.txn.error, 0);
+}
