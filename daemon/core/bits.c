@@ -265,9 +265,10 @@ static bool may_heal(int error)
     return error == -EIO || error == -ESTALE;
 }
 
+/* Or a file system that hangs: it may for hours, and be fine then. */
 static bool is_shortage(int error)
 {
-    return error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EAGAIN;
+    return error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EAGAIN || error == -ETIMEDOUT;
 }
 
 void bits_take_source_error(struct step *step, int error)

@@ -28,7 +28,7 @@ struct exchange_request {
     char headers[EXCHANGE_HEADERS_MAX]; /* "Name: value" lines, each with its NUL, an empty one last */
     uint64_t body_offset;               /* of the body's first byte in the source file */
     uint64_t body_bytes;                /* sent as Content-Length, 0 included; never chunked */
-    uint64_t connect_timeout_usec;      /* resolving, connecting and TLS together */
+    uint64_t connect_timeout_usec;      /* resolving, connecting and TLS together; 0 = none, as for those below */
     uint64_t send_timeout_usec;         /* no byte of the request moved for so long */
     uint64_t response_timeout_usec;     /* from the request's last byte to the complete response */
     bool fresh_connection;              /* never on a connection that was used before */
@@ -91,7 +91,7 @@ struct ack {
 struct exchange_outcome {
     enum transport_result transport;
     struct ack ack;
-    int source_error;         /* negative errno, with TRANSPORT_SOURCE */
+    int source_error;         /* negative errno, with TRANSPORT_SOURCE; -ETIMEDOUT: no byte for send_timeout_usec */
     uint64_t body_sent_bytes; /* handed to the kernel; a hint, the server's offset is the truth */
     uint64_t elapsed_usec;    /* from the request's first byte to the end */
     unsigned heads_sent;      /* times that this request's head went out; 0 = the server cannot have seen it */

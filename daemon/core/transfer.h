@@ -31,7 +31,10 @@ struct transfer_job {
     struct transfer_connection *connection;
     /* Called exactly once, from the event loop and never from within start() or cancel(); the transfer is gone then. */
     void (*done)(void *userdata, const struct exchange_outcome *outcome);
-    /* May be NULL. Bytes of the body that were handed to the kernel so far. */
+    /*
+     * May be NULL. Bytes of the body that were handed to the kernel so far. It runs within the transport, as body.read
+     * does: neither may start or cancel a transfer; body.read may call resume() for its own.
+     */
     void (*progress)(void *userdata, uint64_t body_sent_bytes);
     void *userdata;
 };

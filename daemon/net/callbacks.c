@@ -2,11 +2,36 @@
 /* What libcurl calls while it acts. Nothing here calls back into libcurl. */
 #include "net/internal.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+static void format_address(struct transfer *transfer, const char *ip, int port)
+{
+    (void)snprintf(transfer->address, sizeof(transfer->address), strchr(ip, ':') ? "[%s]:%d" : "%s:%d", ip, port);
+}
+
+/* So that a connection that fails can be told with the address that it was for. */
+static void note_address(struct transfer *transfer, const struct curl_sockaddr *address)
+{
+    char ip[INET6_ADDRSTRLEN];
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+
+    if (address->family == AF_INET && address->addrlen >= sizeof(v4)) {
+        memcpy(&v4, &address->addr, sizeof(v4));
+        if (inet_ntop(AF_INET, &v4.sin_addr, ip, sizeof(ip)))
+            format_address(transfer, ip, ntohs(v4.sin_port));
+    } else if (address->family == AF_INET6 && address->addrlen >= sizeof(v6)) {
+        memcpy(&v6, &address->addr, sizeof(v6));
+        if (inet_ntop(AF_INET6, &v6.sin6_addr, ip, sizeof(ip)))
+            format_address(transfer, ip, ntohs(v6.sin6_port));
+    }
+}
 
 curl_socket_t connection_on_open_socket(void *userdata, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -14,6 +39,8 @@ curl_socket_t connection_on_open_socket(void *userdata, curlsocktype purpose, st
 
     (void)purpose;
     connection->socket_opened = true;
+    if (connection->transfer)
+        note_address(connection->transfer, address);
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
     if (fd >= 0)
         return fd;
@@ -35,14 +62,13 @@ int connection_on_close_socket(void *userdata, curl_socket_t fd)
 static void note_connection(struct transfer *transfer, const char *remote_ip, int remote_port, int local_port)
 {
     struct transfer_connection *connection = transfer->connection;
-    bool v6 = strchr(remote_ip, ':') != NULL;
 
     if (connection->socket_opened || connection->number == 0 || connection->local_port != local_port)
         connection->number = ++transfer->net->connections_count;
     connection->socket_opened = false;
     connection->local_port = local_port;
     transfer->connected = true;
-    (void)snprintf(transfer->address, sizeof(transfer->address), v6 ? "[%s]:%d" : "%s:%d", remote_ip, remote_port);
+    format_address(transfer, remote_ip, remote_port);
 }
 
 /*

@@ -75,8 +75,8 @@ struct transfer {
     uint64_t body_read_bytes; /* copied from the source into libcurl's buffer */
     uint64_t body_sent_bytes; /* handed to the kernel */
     unsigned heads_sent;
-    uint64_t first_byte_usec; /* CLOCK_MONOTONIC, 0 = none yet */
-    char address[sizeof(((struct exchange_outcome *)NULL)->address)];
+    uint64_t first_byte_usec;                                         /* CLOCK_MONOTONIC, 0 = none yet */
+    char address[sizeof(((struct exchange_outcome *)NULL)->address)]; /* of the connection, or tried last */
     char error[CURL_ERROR_SIZE];
 
     /* One timer for both; it may fire early, when what it was set for has moved. */

@@ -334,6 +334,7 @@ static void a_server_that_is_not_there_is_told_from_one_that_is_silent(void **st
     (void)state;
     meet(script, 10, to_nobody, &exchange);
     assert_int_equal(exchange.outcome.transport, TRANSPORT_CONNECT);
+    assert_string_equal(exchange.outcome.address, "127.0.0.1:1");
     assert_int_equal(exchange.outcome.heads_sent, 0);
     assert_int_equal(exchange.outcome.connection, 0);
     meet(script, 10, to_no_name, &exchange);
