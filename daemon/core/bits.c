@@ -185,7 +185,7 @@ static void take_persisted(struct step *step)
 
 static void abort_exchange(struct step *step)
 {
-    step->out->abort_exchange = step->session->awaiting != EXCHANGE_NONE;
+    step->out->abort_exchange = step->out->abort_exchange || step->session->awaiting != EXCHANGE_NONE;
     step->session->awaiting = EXCHANGE_NONE;
 }
 

@@ -190,7 +190,7 @@ static bool close_refused(struct step *step, bool has_predecessor)
         wait_outcome(step);
         return true;
     }
-    if (ack->status < 400 || ack->status == 408 || ack->status == 429)
+    if (ack->status < 400 || ack->status > 499 || ack->status == 408 || ack->status == 429)
         return false;
     if (has_predecessor) {
         bits_done_unconfirmed(step);

@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* bytes of a Location: a longer one would push the advice out of the sentence */
+#define LOCATION_SHOWN_MAX 160
+
 bool bits_has_code(const struct ack *ack)
 {
     return ack->has_error && ack->error_code != 0;
@@ -167,16 +170,18 @@ static void describe_status(const struct ack *ack, char *why, size_t size)
         failure_name_code(ack->error_code, code);
         used += snprintf(why + used, size - (size_t)used, " with %s", code);
     }
-    if (used > 0 && (size_t)used < size && ack->has_location && ack->status >= 300 && ack->status < 400)
-        (void)snprintf(why + used, size - (size_t)used, ", a redirect to %.*s", (int)strcspn(ack->location, "?#"),
-                       ack->location);
+    if (used > 0 && (size_t)used < size && ack->has_location && ack->status >= 300 && ack->status < 400) {
+        size_t shown = strcspn(ack->location, "?#");
+        (void)snprintf(why + used, size - (size_t)used, ", a redirect to %.*s",
+                       shown < LOCATION_SHOWN_MAX ? (int)shown : LOCATION_SHOWN_MAX, ack->location);
+    }
 }
 
 void bits_describe_outcome(const struct step *step, struct failure *ret)
 {
     const struct ack *ack = &step->in->outcome->ack;
     enum failure_context context = bits_from_application(ack) ? CONTEXT_REMOTE_APPLICATION : CONTEXT_REMOTE_FILE;
-    char why[FAILURE_TEXT_MAX / 2 + 160];
+    char why[FAILURE_TEXT_MAX / 2];
 
     if (step->in->outcome->transport != TRANSPORT_OK || ack->too_large) {
         describe_transport(step, ret);
