@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# bash completion for bitsq(1).
+
+# Jobs in the states of $1 (comma-separated; none: all), as "ID<TAB>NAME". Pressing Tab starts no daemon.
+_bitsq_jobs()
+{
+    bitsq daemon status >/dev/null 2>&1 || return
+    bitsq list --json=lines ${1:+--state "$1"} 2>/dev/null | head -n 200 |
+        sed -n 's/^{"schema":"bitsq.job\/1","id":\([0-9]*\),.*"name":"\(.*\)","owner":.*/\1\t\2/p'
+}
+
+# Several are shown with their names; a single one is inserted as the ID alone.
+_bitsq_complete_jobs()
+{
+    local id name
+    COMPREPLY=()
+    while IFS=$'\t' read -r id name; do
+        [[ $id == "$cur"* ]] && COMPREPLY+=("$id  $name")
+    done < <(_bitsq_jobs "$1")
+    if ((${#COMPREPLY[@]} == 1)); then
+        COMPREPLY=("${COMPREPLY[0]%% *}")
+    fi
+}
+
+_bitsq()
+{
+    local cur prev words cword verb="" i options=""
+    local common="--json --json=lines --color --help"
+    local verbs="add list show watch wait pause resume cancel retry remove daemon version help"
+    local states="queued blocked connecting transferring retrying paused cancelling done failed cancelled"
+
+    COMPREPLY=()
+    if declare -F _get_comp_words_by_ref >/dev/null; then
+        _get_comp_words_by_ref -n =: cur prev words cword
+    else
+        cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
+    fi
+    for ((i = 1; i < cword; i++)); do
+        if [[ ${words[i]} != -* ]]; then
+            verb=${words[i]}
+            break
+        fi
+    done
+    if [[ -z $verb ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$verbs --json --json=lines --help --version" -- "$cur")
+        return
+    fi
+
+    case $prev in
+        --state) mapfile -t COMPREPLY < <(compgen -W "$states" -- "$cur"); return ;;
+        --group) mapfile -t COMPREPLY < <(compgen -W "default" -- "$cur"); return ;;
+        --color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$cur"); return ;;
+        --for) mapfile -t COMPREPLY < <(compgen -W "done started" -- "$cur"); return ;;
+        -p | --priority) mapfile -t COMPREPLY < <(compgen -W "foreground high normal low" -- "$cur"); return ;;
+        --if-exists) mapfile -t COMPREPLY < <(compgen -W "keep replace fail" -- "$cur"); return ;;
+        --from-file | --url-file) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        -n | --name | --key | --fragment-size | --retry-delay | --no-progress-timeout | --timeout) return ;;
+    esac
+
+    case $verb in
+        add) options="--name --priority --hold --wait --quiet --from-file --null --key --if-exists --fragment-size
+            --retry-delay --no-progress-timeout --url-file --dry-run" ;;
+        list | ls) options="--state --group --all" ;;
+        wait) options="--for --any --timeout --quiet" ;;
+        pause | resume | retry) options="--state --group --all --quiet" ;;
+        cancel | remove) options="--state --group --all --quiet --yes" ;;
+    esac
+    if [[ $cur == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$options $common" -- "$cur")
+        return
+    fi
+
+    case $verb in
+        add) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+        daemon) mapfile -t COMPREPLY < <(compgen -W "status start reload restart stop" -- "$cur") ;;
+        help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
+        list | ls | show) _bitsq_complete_jobs "" ;;
+        watch | wait) _bitsq_complete_jobs queued,blocked,connecting,transferring,retrying,paused,cancelling ;;
+        pause) _bitsq_complete_jobs queued,blocked,connecting,transferring,retrying ;;
+        resume) _bitsq_complete_jobs paused ;;
+        cancel) _bitsq_complete_jobs queued,blocked,connecting,transferring,retrying,paused,failed ;;
+        retry) _bitsq_complete_jobs failed,retrying,cancelled ;;
+        remove) _bitsq_complete_jobs done,failed,cancelled ;;
+    esac
+}
+complete -F _bitsq bitsq
