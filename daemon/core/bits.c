@@ -266,9 +266,11 @@ static bool may_heal(int error)
 }
 
 /* Or a file system that hangs: it may for hours, and be fine then. */
-static bool is_shortage(int error)
+/* A shortage of this machine, or a file system that hangs: time alone may help, as often as it takes. */
+static bool is_transient(int error)
 {
-    return error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EAGAIN || error == -ETIMEDOUT;
+    return error == -ETIMEDOUT || error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EAGAIN ||
+           error == -ETIMEDOUT;
 }
 
 void bits_take_source_error(struct step *step, int error)
@@ -281,10 +283,12 @@ void bits_take_source_error(struct step *step, int error)
         take_source_changed(step, "the file is gone");
         return;
     }
-    const char *words = error < 0 ? strerrordesc_np(-error) : NULL;
+    const char *words = error == -ETIMEDOUT ? "its file system does not answer" : NULL;
+    if (!words && error < 0)
+        words = strerrordesc_np(-error);
     (void)snprintf(why, sizeof(why), "%s", words ? words : "an unknown error");
     bits_describe_source(step, HR_READ_FAULT, why, &failure);
-    if (is_shortage(error) || (may_heal(error) && !session->record.source_error_tried)) {
+    if (is_transient(error) || (may_heal(error) && !session->record.source_error_tried)) {
         session->record.source_error_tried = session->record.source_error_tried || may_heal(error);
         bits_wait(step, &failure);
         return;

@@ -37,8 +37,9 @@ struct command *command_free(struct command *command)
 
 static void forget_session(struct job *job)
 {
-    job->session =
-        (struct session_record){.resent_bytes = job->session.resent_bytes, .sent_bytes = job->session.sent_bytes};
+    job->session = (struct session_record){.resent_bytes = job->session.resent_bytes,
+                                           .sent_bytes = job->session.sent_bytes,
+                                           .sent_high_offset = job->session.sent_high_offset};
 }
 
 /* The job begins anew as far as its errors go; its session is kept. */
@@ -56,6 +57,7 @@ static void forgive(struct job *job)
     job->session.create_conflicts = 0;
     job->session.stalled_acks = 0;
     job->session.lost_session_tried = false;
+    job->session.source_error_tried = false;
     job->session.cancel_requested_usec = 0;
 }
 
@@ -99,8 +101,10 @@ static int apply_retry(struct job *job)
     bool changed = job->failure.code == HR_LOCAL_FILE_CHANGED;
     if (changed || job->state == JOB_CANCELLED || job->failure.code == HR_TOO_LARGE)
         forget_session(job);
-    if (changed)
+    if (changed) {
         job->identity_wanted = true;
+        job->session.sent_high_offset = 0; /* no byte of what the path names now was ever sent */
+    }
     forgive(job);
     job->state = JOB_READY;
     return 0;

@@ -557,6 +557,23 @@ static void row_42_a_disk_error_is_waited_out_once(void **state)
     assert_failure(&p, FAIL, HR_READ_FAULT);
 }
 
+static void row_42_a_file_system_that_hangs_is_waited_out_as_often_as_it_takes(void **state)
+{
+    struct player p;
+
+    (void)state;
+    player_open(&p, 1000);
+    for (int i = 0; i < 5; i++) {
+        p.outcome.source_error = -ETIMEDOUT;
+        player_lose(&p, TRANSPORT_SOURCE, 1);
+        assert_failure(&p, WAIT, HR_READ_FAULT);
+        assert_non_null(strstr(p.out.failure.text, "does not answer"));
+        player_event(&p, SESSION_EVENT_START);
+        player_ack(&p, 200, "");
+        assert_sends(&p, FRAGMENT);
+    }
+}
+
 static void row_42_before_the_close_it_is_no_attempt_to_close(void **state)
 {
     struct player p;
@@ -606,6 +623,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(row_41_a_file_that_is_gone_is_a_changed_one),
     cmocka_unit_test(row_42_an_unreadable_file_is_fatal),
     cmocka_unit_test(row_42_a_disk_error_is_waited_out_once),
+    cmocka_unit_test(row_42_a_file_system_that_hangs_is_waited_out_as_often_as_it_takes),
     cmocka_unit_test(row_42_before_the_close_it_is_no_attempt_to_close),
 };
 UNIT_MAIN(tests);
