@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "io/pool.h"
 
+#include "core/limits.h"
+
+#include "base/moment.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
@@ -21,8 +25,9 @@ struct pool {
     bool woken;
     bool closing;   /* no new work */
     bool abandoned; /* nobody wants results any more */
-    unsigned running;
+    struct pool_job_list running;
     unsigned threads;
+    unsigned threads_wanted; /* beside those that are stuck */
 };
 
 static void pool_destroy(struct pool *pool)
@@ -33,16 +38,46 @@ static void pool_destroy(struct pool *pool)
     free(pool);
 }
 
+static uint64_t monotonic_usec(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* With the lock held. Threads that will not come back soon; the job that has run longest stands first. */
+static unsigned count_stuck(const struct pool *pool)
+{
+    const struct pool_job *job;
+    uint64_t now = monotonic_usec();
+    unsigned count = 0;
+
+    TAILQ_FOREACH (job, &pool->running, entry) {
+        if (now - job->begun_usec < POOL_STUCK_USEC)
+            break;
+        count++;
+    }
+    return count;
+}
+
+/* With the lock held. One more than are wanted has come back from where it was stuck. */
+static bool is_surplus(const struct pool *pool)
+{
+    return pool->threads > pool->threads_wanted + count_stuck(pool);
+}
+
 /* With the lock held. Returns NULL when the thread shall end. */
 static struct pool_job *take_job(struct pool *pool)
 {
-    while (TAILQ_EMPTY(&pool->waiting) && !pool->closing)
+    while (TAILQ_EMPTY(&pool->waiting) && !pool->closing && !is_surplus(pool))
         (void)pthread_cond_wait(&pool->work, &pool->lock);
     struct pool_job *job = TAILQ_FIRST(&pool->waiting);
     if (job) {
         TAILQ_REMOVE(&pool->waiting, job, entry);
+        TAILQ_INSERT_TAIL(&pool->running, job, entry);
         job->queued = false;
-        pool->running++;
+        job->begun_usec = monotonic_usec();
     }
     return job;
 }
@@ -67,7 +102,7 @@ static void *pool_thread(void *userdata)
         (void)pthread_mutex_unlock(&pool->lock);
         job->run(job);
         (void)pthread_mutex_lock(&pool->lock);
-        pool->running--;
+        TAILQ_REMOVE(&pool->running, job, entry);
         if (pool->abandoned)
             job->drop(job);
         else
@@ -83,27 +118,34 @@ static void *pool_thread(void *userdata)
     return NULL;
 }
 
-/* Signals are the loop's: they stay blocked in every thread of the pool. */
-static int start_threads(struct pool *pool, unsigned threads)
+/* With the lock held. Signals are the loop's: they stay blocked in every thread of the pool. */
+static int start_thread(struct pool *pool)
 {
     sigset_t all, before;
     pthread_attr_t attributes;
-    int r = 0;
+    pthread_t thread;
 
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_BLOCK, &all, &before);
     (void)pthread_attr_init(&attributes);
     (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    for (unsigned i = 0; i < threads && r == 0; i++) {
-        pthread_t thread;
-        (void)pthread_mutex_lock(&pool->lock);
-        r = pthread_create(&thread, &attributes, pool_thread, pool);
-        pool->threads += r == 0;
-        (void)pthread_mutex_unlock(&pool->lock);
-    }
+    int r = pthread_create(&thread, &attributes, pool_thread, pool);
     (void)pthread_attr_destroy(&attributes);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pool->threads += r == 0;
     return -r;
+}
+
+static int start_threads(struct pool *pool, unsigned threads)
+{
+    int r = 0;
+
+    (void)pthread_mutex_lock(&pool->lock);
+    pool->threads_wanted = threads;
+    while (pool->threads < threads && r >= 0)
+        r = start_thread(pool);
+    (void)pthread_mutex_unlock(&pool->lock);
+    return r;
 }
 
 int pool_new(struct mailbox *mailbox, unsigned threads, struct pool **ret)
@@ -116,6 +158,7 @@ int pool_new(struct mailbox *mailbox, unsigned threads, struct pool **ret)
     pool->mailbox = mailbox;
     TAILQ_INIT(&pool->waiting);
     TAILQ_INIT(&pool->finished);
+    TAILQ_INIT(&pool->running);
     (void)pthread_mutex_init(&pool->lock, NULL);
     (void)pthread_cond_init(&pool->work, NULL);
     (void)pthread_condattr_init(&attributes);
@@ -183,6 +226,9 @@ void pool_submit(struct pool *pool, struct pool_job *job)
     assert(!pool->closing && !job->queued);
     job->queued = true;
     TAILQ_INSERT_TAIL(&pool->waiting, job, entry);
+    /* Without a thread more the job waits for those that there are: no error. */
+    if (pool->threads < IO_THREADS_MAX && pool->threads < pool->threads_wanted + count_stuck(pool))
+        (void)start_thread(pool);
     (void)pthread_cond_signal(&pool->work);
     (void)pthread_mutex_unlock(&pool->lock);
 }

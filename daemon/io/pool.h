@@ -5,7 +5,8 @@
  *   loop: pool_submit() ──▶ queue ──▶ a thread: run() ──▶ finished ──mailbox──▶ loop: pool_dispatch() → finish()
  *
  * A call on a file system that hangs cannot be broken off. So nothing waits for it for ever: its job belongs to whoever
- * comes last, the loop or the thread.
+ * comes last, the loop or the thread; and while it hangs, another thread takes the place of its own (up to
+ * IO_THREADS_MAX), so that files on other file systems are read all the same.
  */
 #pragma once
 
@@ -13,9 +14,11 @@
 #include "base/mailbox.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
-#define POOL_FREE_WAIT_SEC 2 /* pool_free() waits so long for calls in progress */
+#define POOL_FREE_WAIT_SEC 2                       /* pool_free() waits so long for calls in progress */
+#define POOL_STUCK_USEC    ((uint64_t)2 * 1000000) /* a call that takes longer does not count as a thread any more */
 
 struct pool;
 
@@ -25,6 +28,7 @@ struct pool_job {
     void (*drop)(struct pool_job *job); /* the pool has gone: frees the job; on the loop, or on a thread after run() */
     bool must_run;                      /* pool_free() does not drop it unrun while it waits: it closes a descriptor */
     bool queued;                        /* the pool's */
+    uint64_t begun_usec;                /* the pool's */
     TAILQ_ENTRY(pool_job) entry;        /* the pool's */
 };
 

@@ -128,6 +128,44 @@ static void the_end_does_not_wait_for_what_hangs(void **state)
     assert_int_equal(sem_trywait(&begun), -1);
 }
 
+/* A dead file server takes as many threads as files on it; the others are served by new ones. */
+static void what_hangs_does_not_hold_up_the_rest(void **state)
+{
+    struct mailbox *mailbox = NULL;
+    struct pool *pool = NULL;
+    struct job *stuck[2], *others[20];
+    sem_t begun, release;
+
+    (void)state;
+    assert_int_equal(mailbox_new(&mailbox), 0);
+    assert_int_equal(pool_new(mailbox, 2, &pool), 0);
+    (void)sem_init(&begun, 0, 0);
+    (void)sem_init(&release, 0, 0);
+    for (size_t i = 0; i < 2; i++) {
+        stuck[i] = make_job(&begun, &release, NULL);
+        pool_submit(pool, &stuck[i]->job);
+        assert_int_equal(sem_wait(&begun), 0);
+    }
+    /* The time that makes them count as stuck passes while nothing else happens. */
+    assert_int_equal(poll(NULL, 0, (int)(POOL_STUCK_USEC / 1000) + 1), 0);
+    for (size_t i = 0; i < ELEMENTS(others); i++) {
+        others[i] = make_job(NULL, NULL, NULL);
+        pool_submit(pool, &others[i]->job);
+        while (others[i]->finished == 0)
+            dispatch(mailbox, pool);
+        free(others[i]);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        (void)sem_post(&release);
+    }
+    while (stuck[0]->finished + stuck[1]->finished < 2)
+        dispatch(mailbox, pool);
+    free(stuck[0]);
+    free(stuck[1]);
+    pool_free(pool);
+    mailbox_free(mailbox);
+}
+
 static void what_waits_can_be_taken_back_and_what_runs_cannot(void **state)
 {
     struct mailbox *mailbox = NULL;
@@ -173,6 +211,7 @@ static void messages_of_others_are_left_alone(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(signals_are_left_to_the_loop),
     cmocka_unit_test(the_end_does_not_wait_for_what_hangs),
+    cmocka_unit_test(what_hangs_does_not_hold_up_the_rest),
     cmocka_unit_test(what_waits_can_be_taken_back_and_what_runs_cannot),
     cmocka_unit_test(messages_of_others_are_left_alone),
 };
