@@ -4,10 +4,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <lmdb.h>
+#include <stdio.h>
 #include <string.h>
 
-#define FREE_PAGES 0 /* LMDB's own table of free pages has this handle */
+#define LOCK_FILE_BYTES 8192 /* what LMDB gives a lock file with its 126 readers */
+#define FREE_PAGES      0    /* LMDB's own table of free pages has this handle */
 
 struct lmdb {
     MDB_env *handle;
@@ -93,6 +96,25 @@ static int close_on_exec(struct lmdb *env)
     return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
 }
 
+/*
+ * LMDB writes to its lock file through a map. On a full file system a page of it that has no room yet would be SIGBUS:
+ * so the room is taken before, where a lack of it is an error. No other descriptor of this process may be open on the
+ * file, since closing this one gives up its locks.
+ */
+static int reserve_lock_file(const char *folder)
+{
+    char path[PATH_MAX];
+
+    int n = snprintf(path, sizeof(path), "%s/lock.mdb", folder);
+    if (n < 0 || (size_t)n >= sizeof(path))
+        return -ENAMETOOLONG;
+    _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    int r = posix_fallocate(fd, 0, LOCK_FILE_BYTES);
+    return r == ENOSPC || r == EDQUOT || r == EFBIG || r == EIO ? -r : 0;
+}
+
 int lmdb_open(const char *folder, enum lmdb_mode mode, uint64_t map_bytes, struct lmdb **ret)
 {
     _cleanup_(lmdb_close_p) struct lmdb *env = calloc(1, sizeof(*env));
@@ -101,7 +123,10 @@ int lmdb_open(const char *folder, enum lmdb_mode mode, uint64_t map_bytes, struc
 
     if (!env)
         return -ENOMEM;
-    int r = mdb_env_create(&env->handle);
+    int r = mode == LMDB_CHECK ? 0 : reserve_lock_file(folder);
+    if (r < 0)
+        return r;
+    r = mdb_env_create(&env->handle);
     if (r == MDB_SUCCESS)
         r = mdb_env_set_mapsize(env->handle, map_bytes);
     if (r == MDB_SUCCESS)
