@@ -2,10 +2,15 @@
 #include "net/glue.h"
 
 #include "base/moment.h"
+#include "base/parse.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 /* The connection cache of a session holds one connection; its place is in the share of transfer_connection. */
 #define IDLE_CONNECTIONS_MAX 1L
@@ -172,12 +177,27 @@ static void drop_multi(struct glue *glue)
     glue->multi = NULL;
 }
 
+/* libcurl opens the socket pair of its multi handle without SOCK_CLOEXEC, and says of it neither number nor name. */
+static void close_all_on_exec(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    const struct dirent *entry;
+    uint64_t fd;
+
+    while (folder && (entry = readdir(folder)) != NULL)
+        if (parse_u64(entry->d_name, &fd) == 0 && fd > STDERR_FILENO && fd <= INT_MAX)
+            (void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    if (folder)
+        (void)closedir(folder);
+}
+
 int glue_renew(struct glue *glue)
 {
     drop_multi(glue);
     CURLM *multi = curl_multi_init();
     if (!multi)
         return -ENOMEM;
+    close_all_on_exec();
     (void)curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
     (void)curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, glue);
     (void)curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);

@@ -89,6 +89,24 @@ static void set_text(struct exchange_outcome *outcome, const char *text)
     (void)text_copy(outcome->text, sizeof(outcome->text), escaped ? escaped : "");
 }
 
+/* What libcurl says, and the system's own word where a connection was refused: "could not connect" alone helps nobody.
+ */
+static void set_curl_text(const struct transfer *transfer, CURLcode code, struct exchange_outcome *ret)
+{
+    const char *text = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
+    char both[2 * CURL_ERROR_SIZE];
+    long error = 0;
+
+    if (code == CURLE_COULDNT_CONNECT)
+        (void)curl_easy_getinfo(transfer->connection->easy, CURLINFO_OS_ERRNO, &error);
+    if (error == 0) {
+        set_text(ret, text);
+        return;
+    }
+    (void)snprintf(both, sizeof(both), "%s: %s", text, strerror((int)error));
+    set_text(ret, both);
+}
+
 static const char *verdict_text(enum response_verdict verdict)
 {
     switch (verdict) {
@@ -160,7 +178,7 @@ void outcome_from_curl(struct transfer *transfer, CURLcode code, struct exchange
         ret->transport = TRANSPORT_CONNECTION_LOST;
         set_text(ret, "the server closed the connection in the middle of its answer");
     } else if (ret->transport != TRANSPORT_OK) {
-        set_text(ret, transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code));
+        set_curl_text(transfer, code, ret);
     }
 }
 
