@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Conformance: what a server refuses, forgets or never answers."""
+import select
+import socket
+import threading
+
+import pytest
+
+from support.uploads import (ACCESS_DENIED, FS, INVALID_SERVER_RESPONSE, REMOTE_FILE, SMALL, TIMEOUT, Case, http_error)
+from support.wait import poll
+
+
+def restarted(case):
+    """The session was dropped at the third Fragment, and a new one began at 0."""
+    fragments = case.fragments()
+    assert [f.first for f in fragments] == [0, FS, 2 * FS, 0, FS, 2 * FS]
+    assert len({f.session for f in fragments[:3]}) == len({f.session for f in fragments[3:]}) == 1
+    assert fragments[0].session != fragments[3].session
+    assert case.packets().count("create") == 2
+
+
+def test_assertion_16_a_session_that_the_server_lost_begins_anew(case: Case):
+    """500 with BG_E_SESSION_NOT_FOUND to the third Fragment: Create-Session, then from 0 under the new id."""
+    case("fragment#3: forget-session").done()
+    restarted(case)
+
+
+@pytest.mark.parametrize("header", ["BITS-Error x8020001F", "BITS-Error 0X8020001f", "BITS-Error-Code 8020001F",
+                                    "BITS-Error-Code 0x8020001FL"])
+def test_assertion_17_the_code_is_understood_in_every_spelling(case: Case, header):
+    """The same under the other header's name and in other spellings of the number."""
+    case(f"fragment#3: forget-session; status 500; header {header}", options=["--error-header", "none"]).done()
+    restarted(case)
+
+
+def test_assertion_20_access_denied_fails_at_once(case: Case):
+    """403 to Create-Session: no second try; the error has the code, its context and the URL."""
+    job = case("create: status 403; error 0x80070005 0x5").failed(ACCESS_DENIED, REMOTE_FILE)
+    assert case.packets() == ["create"]
+    assert job["ErrorDetails"]["http_status"] == 403 and job["Error"][0] == "E_ACCESSDENIED"
+    shown = case.home.bitsq("show", str(case.id)).out
+    assert "0x80070005" in shown and "E_ACCESSDENIED" in shown and f"{case.server.url}/target" in shown, shown
+
+
+def test_assertion_21_uploads_that_are_not_enabled_are_named(case: Case):
+    """501 to Create-Session says that the server takes no uploads; so does the error."""
+    job = case(options=["--uploads", "off"]).failed(ACCESS_DENIED)
+    assert "not enabled" in job["Error"][2] and case.packets() == ["create"]
+
+
+def test_assertion_22_a_503_waits_pings_and_goes_on_in_the_same_session(case: Case):
+    """After the delay: Ping, then the Fragment from the last acknowledged offset, with the session that was."""
+    job = case("fragment#2: status 503").done()
+    assert case.packets() == ["create", "fragment", "fragment", "ping", "fragment", "fragment", "close"]
+    assert case.starts() == [0, FS, FS, 2 * FS]
+    assert len({f.session for f in case.fragments()}) == 1
+    assert "bits-session-id" not in case.server.requests("ping")[0]["headers"]
+    assert [attempt[2] for attempt in job["AttemptLog"]] == [503]
+
+
+@pytest.mark.parametrize("mode", ["msdn", "spec"])
+def test_assertion_23_a_lost_ack_is_answered_by_the_servers_offset(case: Case, mode):
+    """The server stored the Fragment and cut the connection instead of acknowledging: the same bytes are offered
+    again, the server says 8192, and the upload goes on there. The file is the same."""
+    case("fragment#2: drop after-store", options=["--mode", mode]).done()
+    assert case.starts() == [0, FS, FS, 2 * FS]
+    assert case.fragments()[2].next == 2 * FS
+    assert case.packets()[3] == "ping"
+
+
+def test_assertion_23_a_fragment_is_never_sent_again_behind_the_sessions_back(case: Case):
+    """A server that reads a Fragment and cuts the connection sees it once, then a Ping: the transport does not repeat
+    it by itself on a fresh connection."""
+    case("fragment#2: drop before-store").done()
+    assert case.packets()[:5] == ["create", "fragment", "fragment", "ping", "fragment"]
+
+
+@pytest.mark.parametrize("packet", ["create", "fragment", "close"])
+def test_assertion_24_a_server_that_never_answers_is_given_up(case: Case, packet):
+    """The response timer ends the request: a timeout, and another attempt later."""
+    job = case(f"{packet}#1: stall", config={**SMALL, "ResponseTimeout": "1s"}).done()
+    assert [attempt[1] for attempt in job["AttemptLog"]] == ["ERROR_TIMEOUT"], job["AttemptLog"]
+
+
+def test_assertion_24_a_timeout_is_reported_with_its_code(case: Case):
+    """The same where every error is final: the code is the timeout's."""
+    case("fragment: stall", config={**SMALL, "ResponseTimeout": "1s"}, no_progress_timeout=0).failed(TIMEOUT)
+
+
+def test_assertion_25_an_ack_that_ends_with_the_connection_is_accepted(case: Case):
+    """No Content-Length, but Connection: close and the end of the connection: an Ack as any other."""
+    case("fragment#1: no-length").done()
+    assert case.starts() == [0, FS, 2 * FS]
+
+
+class HeldOpen(threading.Thread):
+    """Acknowledges, but neither says how long its answers are nor ends the connection; counts what was asked."""
+
+    HEAD = (b"HTTP/1.1 200 OK\r\nBITS-Packet-Type: Ack\r\nBITS-Session-Id: {1}\r\n"
+            b"BITS-Protocol: {7df0354d-249b-430f-820d-3d2a9bef4931}\r\n\r\n")
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/x"
+        self.requests, self.open = 0, []
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.open.append(connection)
+            data = b""
+            while b"\r\n\r\n" not in data and (piece := connection.recv(65536)):
+                data += piece
+            if b"\r\n\r\n" in data:
+                self.requests += 1
+                connection.sendall(self.HEAD)
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for connection in self.open:
+            connection.close()
+
+
+def test_assertion_25_an_ack_without_an_end_does_not_block_past_the_timer(home):
+    """No Content-Length, and the connection stays open: the response timer ends the wait."""
+    server = HeldOpen()
+    bus = home.daemon(**SMALL, ResponseTimeout="1s").bus
+    job = bus.add(home.file(size=10_000), server.url, no_progress_timeout=0)
+    assert bus.wait(job, "failed", "done")["Error"][1] == TIMEOUT
+    assert server.requests == 1
+    server.close()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_assertion_29_a_redirect_is_never_followed(case: Case, status):
+    """The place that Location names is not even connected to; the job fails."""
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        port = elsewhere.getsockname()[1]
+        case(f"create: status {status}; header Location http://127.0.0.1:{port}/x").failed(http_error(status))
+        assert not select.select([elsewhere], [], [], 0)[0]
+    assert case.packets() == ["create"]
+
+
+def test_a_page_instead_of_an_ack_is_no_progress(case: Case):
+    """A captive portal answers 200 with a page: nothing is taken for stored, and the session is kept."""
+    job = case("fragment#2: portal").done()
+    assert case.starts() == [0, FS, FS, 2 * FS] and case.packets().count("create") == 1
+    assert job["AttemptLog"][0][1] == "BG_E_INVALID_SERVER_RESPONSE"
+
+
+def test_a_portal_that_stays_is_named(case: Case):
+    case("create: portal", no_progress_timeout=0).failed(INVALID_SERVER_RESPONSE)
+
+
+@pytest.mark.parametrize("rule", ["ping: error 1", "ping: status 405", "ping: status 400", "ping: status 404",
+                                  "ping: status 501"])
+def test_a_ping_that_fails_does_not_stop_an_upload(case: Case, rule):
+    """Some servers never learnt Ping."""
+    case("fragment#2: status 503", rule).done()
+    assert case.packets() == ["create", "fragment", "fragment", "ping", "fragment", "fragment", "close"]
+
+
+def test_an_error_of_the_servers_application_is_final(case: Case):
+    job = case("fragment#2: status 400; error 0x80070057 0x7").failed()
+    assert job["ErrorDetails"]["context"] == 7
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 502, 504])
+def test_a_passing_trouble_is_waited_out(case: Case, status):
+    job = case(f"fragment#2: status {status}").done()
+    assert [attempt[2] for attempt in job["AttemptLog"]] == [status] and case.packets().count("create") == 1
+
+
+def test_the_session_id_of_a_refused_create_is_not_used(case: Case):
+    """One server sends a session id with 409."""
+    case("create#1: status 409; header BITS-Session-Id wrong; header BITS-Protocol "
+         "{7df0354d-249b-430f-820d-3d2a9bef4931}").done()
+    assert case.packets().count("create") == 2
+    assert "wrong" not in {f.session for f in case.fragments()}
+
+
+def test_a_conflict_that_stays_fails_after_three(case: Case):
+    case("create: status 409").failed(http_error(409))
+    assert 3 <= case.packets().count("create") <= 4
+
+
+def test_retry_after_is_honoured(case: Case):
+    """The server asks for 3 seconds; the configured delay is far shorter."""
+    case("fragment#2: status 503; retry-after 3").done()
+    entries = case.server.requests()
+    assert entries[3]["time_usec"] - entries[2]["end_usec"] >= 2_900_000
+
+
+def test_another_protocol_is_a_mismatch(case: Case):
+    case("create: header BITS-Protocol {00000000-0000-0000-0000-000000000000}").failed(0x80200022)
+
+
+def test_a_file_over_the_servers_limit_fails_and_says_so(case: Case):
+    case(options=["--max-upload-size", "5000"]).failed(0x80200020)
+    assert "close" not in case.packets()
+
+
+def test_a_full_disk_at_the_server_is_waited_out(case: Case):
+    job = case("fragment#2: disk-full").done()
+    assert len(job["AttemptLog"]) == 1
+
+
+def test_a_job_that_retries_says_when(case: Case):
+    """While it waits, its state, its error and the time of the next attempt can be read."""
+    case("create: status 503", config={**SMALL, "RetryDelay": "1h", "RetryDelayMax": "1h"})
+    job = case.wait("retrying")
+    assert job["NextAttempt"] > job["Created"] and job["Error"][0] and "retry" in job["Gates"]
+    assert job["ErrorDetails"]["http_status"] == 503
+
+
+def test_retry_lifts_the_wait(case: Case):
+    case("create#1: status 503", config={**SMALL, "RetryDelay": "1h", "RetryDelayMax": "1h"})
+    case.wait("retrying")
+    case.daemon.bus.verb(case.id, "Retry")
+    case.done()
+
+
+def test_refused_connections_are_retried_with_growing_delays(home, closed_port):
+    bus = home.daemon(**SMALL).bus
+    job = bus.add(home.file(size=100), f"http://127.0.0.1:{closed_port}/x")
+    seen = poll(lambda: (now := bus.job(job))["Attempts"] >= 5 and now, "five attempts")
+    times = [attempt[0] for attempt in seen["AttemptLog"]]
+    assert times[-1] - times[-2] > (times[1] - times[0]) / 2

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Bytes that were sent more than once, counted at the server, and laid to the kill that made it necessary.
+
+A life of the daemon ends with a kill. Each byte of a target remembers the life in which it arrived last; when it arrives
+again, the kill that ended that life is to blame:
+
+    life 0          |=====A=====|==B==        <- killed in the middle of B, the Ack of A not yet on disk
+    life 1                |p|   |==B====|...  <- p, the small first fragment, tells the daemon where the server stands
+                           ^         ^
+                           p and the part of B that came again are laid to the first kill
+"""
+import bisect
+import re
+
+
+class Overlaps:
+    """The last life in which each byte of one target arrived."""
+
+    def __init__(self):
+        self.pieces = []  # (first, end, life), in order, without overlap
+
+    def receive(self, first, end, life):
+        """Notes the arrival of [first, end) and returns life -> bytes that had arrived before."""
+        again, kept = {}, []
+        for piece_first, piece_end, piece_life in self.pieces:
+            low, high = max(first, piece_first), min(end, piece_end)
+            if low >= high:
+                kept.append((piece_first, piece_end, piece_life))
+                continue
+            again[piece_life] = again.get(piece_life, 0) + high - low
+            if piece_first < low:
+                kept.append((piece_first, low, piece_life))
+            if high < piece_end:
+                kept.append((high, piece_end, piece_life))
+        self.pieces = sorted(kept + [(first, end, life)])
+        return again
+
+
+class Account:
+    """What one server's log says, for kills at these times (microseconds of CLOCK_MONOTONIC, ascending)."""
+
+    def __init__(self, requests, kills, fragment_min):
+        self.kills = kills
+        self.resent = {}      # (kill, target) -> bytes
+        self.bound = {}       # (kill, target) -> bytes that the kill may cost: the fragment in force + FragmentMin
+        self.unprovoked = 0   # bytes that came again within one life
+        overlaps = {}
+        for entry in sorted(requests, key=lambda entry: entry["time_usec"]):
+            if entry["packet"] != "fragment":
+                continue
+            target, life = entry["target"], bisect.bisect(kills, entry["time_usec"])
+            first = int(re.fullmatch(r"bytes (\d+)-\d+/\d+", entry["headers"]["content-range"]).group(1))
+            again = overlaps.setdefault(target, Overlaps()).receive(first, first + entry["body_received"], life)
+            for blamed, count in again.items():
+                if blamed == life:
+                    self.unprovoked += count
+                else:
+                    self.resent[blamed, target] = self.resent.get((blamed, target), 0) + count
+            for kill in range(life, len(kills)):  # in force until another one begins
+                self.bound[kill, target] = int(entry["headers"]["content-length"]) + fragment_min
+
+    def over(self):
+        """(kill, target), bytes and bound of each kill that cost more than it may."""
+        return [(key, count, self.bound[key]) for key, count in self.resent.items() if count > self.bound[key]]
+
+    def per_kill(self):
+        """The most that one upload had to send again, for each kill."""
+        return [max((count for (kill, _), count in self.resent.items() if kill == number), default=0)
+                for number in range(len(self.kills))]
