@@ -284,6 +284,14 @@ static void note_lifetime(const struct cli *cli)
                       "`bitsq daemon start`");
 }
 
+/* The answer was lost, not refused: what was asked for may be durable all the same. */
+static bool is_unknown(const struct cli *cli)
+{
+    const char *name = bitsq_client_get_error_name(cli->client);
+
+    return name && (strcmp(name, "Disconnected") == 0 || strcmp(name, "TimedOut") == 0);
+}
+
 static int queue(struct cli *cli, const struct add *add, uint64_t *ids)
 {
     _cleanup_(bitsq_batch_free_p) bitsq_batch *batch = NULL;
@@ -291,7 +299,8 @@ static int queue(struct cli *cli, const struct add *add, uint64_t *ids)
 
     if (add->uploads.count == 1) {
         if (bitsq_client_add(cli->client, uploads->source, uploads->url, add->options, ids) < 0)
-            return cli_fail_client(cli, "cannot queue %s", uploads->source);
+            return cli_fail_client(cli, is_unknown(cli) ? "it is unknown whether %s was queued" : "cannot queue %s",
+                                   uploads->source);
         return 0;
     }
     int r = bitsq_batch_new(&batch);
@@ -300,7 +309,10 @@ static int queue(struct cli *cli, const struct add *add, uint64_t *ids)
     if (r < 0)
         return cli_fail_memory(cli);
     if (bitsq_client_add_batch(cli->client, batch, ids) < 0)
-        return cli_fail_client(cli, "cannot queue the %zu files, so none was", add->uploads.count);
+        return cli_fail_client(cli,
+                               is_unknown(cli) ? "it is unknown whether the %zu files were queued (all or none of them)"
+                                               : "cannot queue the %zu files, so none was",
+                               add->uploads.count);
     return 0;
 }
 

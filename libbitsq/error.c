@@ -74,7 +74,7 @@ int client_fail_bus(bitsq_client *client, int error, const sd_bus_error *bus_err
     if (is_disconnect(error) || strcmp(bus_name, SD_BUS_ERROR_NO_REPLY) == 0 ||
         strcmp(bus_name, SD_BUS_ERROR_DISCONNECTED) == 0)
         return client_fail(client, -ENOTCONN, "Disconnected",
-                           "the daemon went away before it answered; try again, or see `bitsq daemon status`");
+                           "the daemon went away before it answered; see `bitsq list`, then try again");
     if (error == -ETIMEDOUT || strcmp(bus_name, SD_BUS_ERROR_TIMEOUT) == 0)
         return client_fail(client, -ETIMEDOUT, "TimedOut",
                            "the daemon did not answer in time; see `bitsq daemon status`");
