@@ -91,6 +91,14 @@ static const char *check_url(const char *url, char **ret_host, char **ret_name)
 
 /* ---- events ---- */
 
+/* The loop itself ends in on_turn(): its end closes the connections, and what is under way is to be answered before. */
+static void stop(struct daemon *daemon)
+{
+    daemon->stopping = true;
+    (void)sd_notify(0, "STOPPING=1\n" STOP_TIMEOUT_TEXT);
+    manager_stop(daemon->manager);
+}
+
 static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
     struct daemon *daemon = userdata;
@@ -98,8 +106,7 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
     (void)source, (void)info;
     if (daemon->stopping)
         _exit(EXIT_FAILED); /* asked twice: at once */
-    daemon->stopping = true;
-    (void)sd_event_exit(daemon->event, 0);
+    stop(daemon);
     return 0;
 }
 
@@ -141,7 +148,7 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
     (void)source, (void)usec;
     if (bus_server_peers(daemon->server) == 0 && manager_is_idle(daemon->manager)) {
         log_message(LOG_INFO, MESSAGE_DAEMON_STARTED, 0, "nothing to do and no client: leaving");
-        (void)sd_event_exit(daemon->event, 0);
+        stop(daemon);
         return 0;
     }
     /* The next thing that happens arms it again. */
@@ -170,6 +177,12 @@ static int on_turn(sd_event_source *source, void *userdata)
     uint64_t now;
 
     (void)source;
+    if (manager_has_stopped(daemon->manager)) {
+        (void)sd_event_exit(daemon->event, 0);
+        return 0;
+    }
+    if (daemon->stopping)
+        return 0;
     tell_status(daemon);
     if (daemon->on_demand) {
         (void)sd_event_now(daemon->event, CLOCK_MONOTONIC, &now);
@@ -299,14 +312,9 @@ static int serve(struct daemon *daemon, char **ret_address)
 
 static void dismantle(struct daemon *daemon)
 {
-    (void)sd_notify(0, "STOPPING=1\n" STOP_TIMEOUT_TEXT);
-    if (daemon->manager)
-        manager_stop(daemon->manager);
-    daemon->store = store_close(daemon->store);
-    if (daemon->manager)
-        manager_drain(daemon->manager);
     daemon->server = bus_server_free(daemon->server);
     daemon->manager = manager_free(daemon->manager);
+    daemon->store = store_close(daemon->store);
     daemon->io = io_free(daemon->io);
     daemon->net = net_free(daemon->net);
     daemon->mailbox = mailbox_free(daemon->mailbox);

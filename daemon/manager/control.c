@@ -218,6 +218,8 @@ int manager_control(struct manager *manager, uid_t caller, enum job_verb verb, c
     _cleanup_(control_free_p) struct control *control = calloc(1, sizeof(*control));
 
     *ret_error = (struct manager_error){.fault = FAULT_NO_MEMORY, .text = "memory ran out; try again later"};
+    if (manager->stopping)
+        return manager_fault_stopping(ret_error);
     if (!control)
         return -ENOMEM;
     control->manager = manager;

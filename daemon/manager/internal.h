@@ -39,6 +39,7 @@ struct manager {
     LIST_HEAD(, spare_connection) spares;
     LIST_HEAD(, addition) additions; /* whose files are being looked at, or whose commit is under way */
     bool stopping;
+    size_t commands_pending; /* with the writer, or on their way back */
     bool progress_wanted;
     uint64_t wake_usec;
     uint64_t revision;
@@ -78,6 +79,9 @@ uint64_t manager_random(void);
 
 int manager_fault_set(struct manager_error *error, enum manager_fault fault, int result, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* The answer to whatever comes while the daemon ends. */
+int manager_fault_stopping(struct manager_error *error);
 
 int manager_take_connection(struct manager *manager, const char *host, struct transfer_connection **ret);
 void manager_spare_connection(struct manager *manager, const char *host, struct transfer_connection *connection);

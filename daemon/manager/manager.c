@@ -49,6 +49,7 @@ struct moment manager_now(struct manager *manager)
 
 void manager_submit(struct manager *manager, struct command *command)
 {
+    manager->commands_pending++;
     store_submit(manager->store, command);
 }
 
@@ -174,6 +175,7 @@ static void dispatch(struct manager *manager)
         if (io_dispatch(manager->io, message))
             continue;
         struct command *command = (struct command *)message;
+        manager->commands_pending--;
         if (command->done)
             command->done(command, command->userdata);
         command_free(command);
@@ -308,14 +310,15 @@ static void take_report(struct manager *manager, const struct store_report *repo
                        "again, then delete that folder",
                        manager->state_directory, report->set_aside, report->reason[0] != '\0' ? " (" : "",
                        report->reason, report->reason[0] != '\0' ? ")" : "");
-    if (report->quarantined > 0)
-        (void)snprintf(manager->quarantine_text, sizeof(manager->quarantine_text),
-                       "%" PRIu64 " jobs could not be read and were put into quarantine: add them again",
-                       report->quarantined);
+    else if (report->created && report->reason[0] != '\0')
+        (void)snprintf(manager->set_aside_text, sizeof(manager->set_aside_text),
+                       "the queue in %s was lost (%s); a new one was begun: add the uploads again",
+                       manager->state_directory, report->reason);
     if (manager->set_aside_text[0] != '\0')
         log_message(LOG_ERR, MESSAGE_DEGRADED, 0, "%s", manager->set_aside_text);
-    if (manager->quarantine_text[0] != '\0')
-        log_message(LOG_ERR, MESSAGE_DEGRADED, 0, "%s", manager->quarantine_text);
+    if (report->quarantined > 0)
+        log_message(LOG_ERR, MESSAGE_DEGRADED, 0, "%" PRIu64 " jobs could not be read and were put into quarantine",
+                    report->quarantined);
 }
 
 int manager_new(const struct manager_options *options, struct manager **ret)
@@ -368,12 +371,12 @@ void manager_stop(struct manager *manager)
     manager->stopping = true;
     TAILQ_FOREACH (runner, &manager->runners, entry)
         runner_stop(runner);
+    manager_refuse_additions(manager);
 }
 
-void manager_drain(struct manager *manager)
+bool manager_has_stopped(const struct manager *manager)
 {
-    dispatch(manager);
-    manager_refuse_additions(manager);
+    return manager->stopping && manager->commands_pending == 0;
 }
 
 struct manager *manager_free(struct manager *manager)

@@ -100,11 +100,12 @@ struct manager_options {
 
 int manager_new(const struct manager_options *options, struct manager **ret);
 /*
- * The end: manager_stop() aborts what is under way and hands what it learnt to the writer; then the store is closed,
- * which waits for the writer; manager_drain() delivers the last answers; then the manager is freed.
+ * The end: aborts what is under way and hands what it learnt to the writer. The loop goes on until
+ * manager_has_stopped(), which is when all of it is durable and answered; only then may the bus, the manager and the
+ * store be freed, in this order.
  */
 void manager_stop(struct manager *manager);
-void manager_drain(struct manager *manager);
+bool manager_has_stopped(const struct manager *manager);
 struct manager *manager_free(struct manager *manager);
 DEFINE_CLEANUP(struct manager *, manager_free);
 

@@ -279,6 +279,9 @@ void runner_feed(struct runner *runner, struct session_input *in)
 
     if (runner->ending || runner->owed == OWED_END)
         return;
+    /* While the daemon ends, a session hears only that it is to stop. */
+    if (runner->manager->stopping && in->event != SESSION_EVENT_SUSPEND)
+        return;
     in->now = manager_now(runner->manager);
     session_step(&runner->session, in, &out);
     runner_act(runner, &out);

@@ -105,7 +105,8 @@ void runner_proceed(struct runner *runner)
 {
     bool must_check = runner->request.check_source || runner->request.body_bytes > 0;
 
-    if (!runner->preparing || (must_check && runner->check_started && !runner->source_checked))
+    if (!runner->preparing || runner->manager->stopping ||
+        (must_check && runner->check_started && !runner->source_checked))
         return;
     /* A slow disk holds back the fragment only while the checkpoint before the last is unsynced. */
     if (runner->request.kind == EXCHANGE_FRAGMENT && runner->unsynced >= UNSYNCED_MAX)

@@ -57,6 +57,12 @@ int manager_fault_set(struct manager_error *error, enum manager_fault fault, int
     return result;
 }
 
+int manager_fault_stopping(struct manager_error *error)
+{
+    return manager_fault_set(error, FAULT_DEGRADED, -ESHUTDOWN,
+                             "the daemon is ending; run the command again to start it anew");
+}
+
 void manager_submission_done(struct manager_submission *submission)
 {
     free(submission->source);
@@ -162,9 +168,6 @@ static void all_looked_at(struct addition *addition)
 {
     struct command *command;
 
-    if (addition->error.fault == FAULT_NONE && addition->manager->stopping) /* the store is closed by now */
-        (void)manager_fault_set(&addition->error, FAULT_DEGRADED, 0,
-                                "the daemon is stopping; try again to start it anew");
     if (addition->error.fault != FAULT_NONE) {
         refuse(addition);
         return;
@@ -277,6 +280,8 @@ int manager_add(struct manager *manager, uid_t caller, const struct manager_subm
     _cleanup_(addition_free_p) struct addition *addition = calloc(1, sizeof(*addition));
 
     *ret_error = (struct manager_error){.fault = FAULT_NO_MEMORY, .text = "memory ran out; try again later"};
+    if (manager->stopping)
+        return manager_fault_stopping(ret_error);
     if (count == 0 || count > BATCH_JOBS_MAX)
         return manager_fault_set(ret_error, FAULT_LIMIT_REACHED, -EINVAL, "one call takes 1 to %d jobs; split the list",
                                  BATCH_JOBS_MAX);
@@ -309,14 +314,16 @@ int manager_add(struct manager *manager, uid_t caller, const struct manager_subm
 
 void manager_refuse_additions(struct manager *manager)
 {
-    struct addition *addition;
+    struct addition *addition, *next;
 
-    while ((addition = LIST_FIRST(&manager->additions)) != NULL) {
-        for (size_t i = 0; addition->command && i < addition->command->jobs_count; i++)
+    for (addition = LIST_FIRST(&manager->additions); addition; addition = next) {
+        next = LIST_NEXT(addition, entry);
+        if (!addition->command)
+            continue; /* with the writer: it is answered when it is durable */
+        for (size_t i = 0; i < addition->command->jobs_count; i++)
             if (addition->looks[i].request)
                 io_request_cancel(addition->looks[i].request);
-        (void)manager_fault_set(&addition->error, FAULT_DEGRADED, 0,
-                                "the daemon is ending and did not queue this; run the command again");
+        (void)manager_fault_stopping(&addition->error);
         refuse(addition);
     }
 }

@@ -3,6 +3,8 @@
 #include "manager/internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const shown_names[SHOWN_STATES] = {
@@ -177,14 +179,20 @@ uint64_t manager_revision(const struct manager *manager)
 
 size_t manager_degraded(struct manager *manager, const char *ret_sentences[static 4])
 {
+    uint64_t quarantined;
     size_t count = 0;
 
     if (manager->write_error != 0)
         ret_sentences[count++] = manager->write_error_text;
     if (manager->set_aside_text[0] != '\0')
         ret_sentences[count++] = manager->set_aside_text;
-    if (manager->quarantine_text[0] != '\0')
+    /* Asked each time: the writer and the readers put records there, too. */
+    if (store_quarantined(manager->store, &quarantined) >= 0 && quarantined > 0) {
+        (void)snprintf(manager->quarantine_text, sizeof(manager->quarantine_text),
+                       "jobs that could not be read were put into quarantine (%" PRIu64 "): add them again",
+                       quarantined);
         ret_sentences[count++] = manager->quarantine_text;
+    }
     return count;
 }
 
