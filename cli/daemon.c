@@ -152,11 +152,24 @@ static int daemon_stop(struct cli *cli)
     return code;
 }
 
+/* A daemon that runs is worth more than one that would refuse its configuration: so that is looked at first. */
+static int check_configuration(struct cli *cli)
+{
+    int code = connect_running(cli);
+
+    if (code == 0 && bitsq_client_reload(cli->client) < 0 &&
+        strcmp(bitsq_client_get_error_name(cli->client), "InvalidArgument") == 0)
+        return cli_fail_client(cli, "the daemon goes on as it is, not restarted");
+    return code == EXIT_NO_DAEMON ? 0 : code;
+}
+
 static int daemon_restart(struct cli *cli)
 {
     bool was_running;
-    int code = stop(cli, &was_running);
+    int code = check_configuration(cli);
 
+    if (code == 0)
+        code = stop(cli, &was_running);
     return code != 0 ? code : daemon_start(cli);
 }
 
