@@ -3,6 +3,7 @@
 
 #include "base/parse.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <glob.h>
 #include <inttypes.h>
@@ -138,7 +139,7 @@ struct reading {
     const char *file;
     struct ini_cfgobj *ini;
     struct config *config;
-    void (*warn)(const char *text);
+    void (*warn)(const char *text); /* NULL: nothing but StateDirectory= is read */
     char **ret_message;
 };
 
@@ -159,6 +160,8 @@ static int read_key(const struct reading *reading, const char *section, const ch
     _cleanup_free_ char *reason = NULL;
     uint32_t line = 0;
 
+    if (!reading->warn && strcmp(name, "StateDirectory") != 0)
+        return 0;
     int r = ini_get_config_valueobj(section, name, reading->ini, INI_GET_LAST_VALUE, &value);
     if (r != 0 || !value)
         return fail(reading->ret_message, -EIO, reading->file, 0, "cannot be read");
@@ -167,6 +170,8 @@ static int read_key(const struct reading *reading, const char *section, const ch
     if (!text)
         return fail(reading->ret_message, -EINVAL, reading->file, line, "the value cannot be read");
     r = apply(reading->config, section, name, text, &reason);
+    if (r == -ENXIO && !reading->warn)
+        return 0;
     if (r == -ENXIO) {
         warn_unknown(reading, line, section, name);
         return 0;
@@ -287,7 +292,7 @@ static int read_all(const char *path, struct config *config, void (*warn)(const 
     return r;
 }
 
-int config_load(const char *path, void (*warn)(const char *text), struct config *ret, char **ret_message)
+static int load(const char *path, void (*warn)(const char *text), struct config *ret, char **ret_message)
 {
     _cleanup_(config_done) struct config config = {.settings = SETTINGS_DEFAULT};
     _cleanup_free_ char *folder = NULL, *own = NULL;
@@ -310,4 +315,15 @@ int config_load(const char *path, void (*warn)(const char *text), struct config 
     *ret = config;
     config.state_directory = NULL;
     return 0;
+}
+
+int config_load(const char *path, void (*warn)(const char *text), struct config *ret, char **ret_message)
+{
+    assert(warn);
+    return load(path, warn, ret, ret_message);
+}
+
+int config_load_state_directory(const char *path, struct config *ret, char **ret_message)
+{
+    return load(path, NULL, ret, ret_message);
 }

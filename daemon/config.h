@@ -25,3 +25,9 @@ void config_done(struct config *config);
  * -EINVAL with a sentence in *ret_message (malloc'ed), *ret is untouched then.
  */
 int config_load(const char *path, void (*warn)(const char *text), struct config *ret, char **ret_message);
+
+/*
+ * As config_load(), but reads StateDirectory= alone: a bad value elsewhere must not hide the daemon that runs with the
+ * configuration of before from those who look for it.
+ */
+int config_load_state_directory(const char *path, struct config *ret, char **ret_message);

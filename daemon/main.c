@@ -490,7 +490,8 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     startup_raise_limits();
     (void)log_open(NULL);
-    int r = config_load(arguments.config_path, warn_configuration, &daemon.config, &message);
+    int r = arguments.print_address ? config_load_state_directory(arguments.config_path, &daemon.config, &message)
+                                    : config_load(arguments.config_path, warn_configuration, &daemon.config, &message);
     if (r < 0) {
         (void)fprintf(stderr, "bitsqd: %s; correct it and start again\n", message ? message : strerror(-r));
         return EXIT_FAILED;

@@ -134,6 +134,21 @@ static void text_that_is_no_configuration_is_refused(void **state)
     free(message);
 }
 
+static void a_bad_value_does_not_hide_where_the_queue_is(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config config;
+    char *message = NULL;
+
+    write_file(fixture->path, "[bitsqd]\nMaxActive=lots\nStateDirectory=/srv/queue\nNoSuchKey=1\n");
+    assert_int_equal(config_load_state_directory(fixture->path, &config, &message), 0);
+    assert_string_equal(config.state_directory, "/srv/queue");
+    config_done(&config);
+    write_file(fixture->path, "[bitsqd]\nStateDirectory=queue\n");
+    assert_int_equal(config_load_state_directory(fixture->path, &config, &message), -EINVAL);
+    free(message);
+}
+
 static void a_drop_in_overrules_the_file(void **state)
 {
     struct fixture *fixture = *state;
@@ -174,6 +189,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(an_unknown_key_is_a_warning_with_file_and_line, set_up, tear_down),
     cmocka_unit_test_setup_teardown(a_bad_value_is_an_error_with_file_line_and_range, set_up, tear_down),
     cmocka_unit_test_setup_teardown(text_that_is_no_configuration_is_refused, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(a_bad_value_does_not_hide_where_the_queue_is, set_up, tear_down),
     cmocka_unit_test_setup_teardown(a_drop_in_overrules_the_file, set_up, tear_down),
     cmocka_unit_test_setup_teardown(fragments_go_below_the_floor_in_tests_only, set_up, tear_down),
 };
