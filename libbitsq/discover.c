@@ -38,15 +38,33 @@ static int fail_launch(bitsq_client *client, int error)
     return client_fail(client, -ECONNREFUSED, "NoDaemon", "%s cannot be run: %s", launch_program(), strerror(-error));
 }
 
-static int fail_result(bitsq_client *client, const struct launch_result *result)
+/* The last line that the program itself calls its error, else the last one; the others are its log. */
+static void last_error(const char *errors, char line[static LAUNCH_OUTPUT_MAX])
 {
     static const char prefix[] = "bitsqd: ";
-    const char *errors = result->errors;
+    bool own = false;
 
-    if (strncmp(errors, prefix, strlen(prefix)) == 0)
-        errors += strlen(prefix);
-    if (*errors != '\0')
-        return client_fail(client, -ECONNREFUSED, "NoDaemon", "%s", errors);
+    line[0] = '\0';
+    while (*errors != '\0') {
+        size_t length = strcspn(errors, "\r\n");
+        bool is_own = strncmp(errors, prefix, strlen(prefix)) == 0;
+        size_t skipped = is_own ? strlen(prefix) : 0;
+        if (length > skipped && (is_own || !own)) {
+            memcpy(line, errors + skipped, length - skipped);
+            line[length - skipped] = '\0';
+        }
+        own = own || is_own;
+        errors += length + (errors[length] != '\0');
+    }
+}
+
+static int fail_result(bitsq_client *client, const struct launch_result *result)
+{
+    char error[LAUNCH_OUTPUT_MAX];
+
+    last_error(result->errors, error);
+    if (error[0] != '\0')
+        return client_fail(client, -ECONNREFUSED, "NoDaemon", "%s", error);
     if (result->timed_out)
         return client_fail(client, -ECONNREFUSED, "NoDaemon", "%s did not answer in time; see its log",
                            launch_program());

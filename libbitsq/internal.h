@@ -119,7 +119,7 @@ struct launch_result {
     int status; /* exit status; -1: killed by a signal, or not known */
     bool timed_out;
     char output[LAUNCH_OUTPUT_MAX]; /* first line of standard output, without its end */
-    char errors[LAUNCH_OUTPUT_MAX]; /* standard error, on one line */
+    char errors[LAUNCH_OUTPUT_MAX]; /* standard error */
 };
 
 /* The program to run: BITSQ_DAEMON, or where it was installed. */

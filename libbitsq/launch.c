@@ -203,19 +203,6 @@ static int reap(pid_t pid, uint64_t deadline_usec)
     return r == 0 && info.si_code == CLD_EXITED ? info.si_status : -1;
 }
 
-static void one_line(char *text, bool first_only)
-{
-    size_t length = strlen(text);
-
-    while (length > 0 && strchr("\r\n ", text[length - 1]))
-        text[--length] = '\0';
-    if (first_only)
-        text[strcspn(text, "\r\n")] = '\0';
-    for (char *at = text; *at; at++)
-        if (*at == '\n' || *at == '\r')
-            *at = ' ';
-}
-
 int launch_daemon(const char *option, uint64_t timeout_usec, struct launch_result *ret)
 {
     _cleanup_close_ int output_read = -1, output_write = -1, errors_read = -1, errors_write = -1;
@@ -243,7 +230,6 @@ int launch_daemon(const char *option, uint64_t timeout_usec, struct launch_resul
     memset(ret, 0, sizeof(*ret));
     follow(output_read, errors_read, deadline, ret);
     ret->status = reap(pid, deadline);
-    one_line(ret->output, true);
-    one_line(ret->errors, false);
+    ret->output[strcspn(ret->output, "\r\n")] = '\0';
     return 0;
 }

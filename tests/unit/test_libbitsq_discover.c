@@ -137,7 +137,8 @@ static void why_a_daemon_cannot_start_is_told(void **state)
     assert_int_equal(bitsq_client_new(&client), 0);
     assert_null(discover(client,
                          "test $1 = --print-address && exit 3\n"
-                         "echo 'bitsqd: no space is left in /state; make room and start again' >&2; exit 1",
+                         "{ echo 'warning: unknown key'; echo 'bitsqd: no space is left in /state; make room and start "
+                         "again'; echo 'warning: the same'; } >&2; exit 1",
                          true, &started));
     assert_string_equal(bitsq_client_get_error_message(client),
                         "no space is left in /state; make room and start again");
