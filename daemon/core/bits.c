@@ -83,7 +83,8 @@ void bits_send(struct step *step, enum exchange_kind kind)
     request->response_timeout_usec = parameters->response_timeout_usec;
     if (kind == EXCHANGE_FRAGMENT) {
         bits_count_sent(session, request->body_bytes);
-        if (request->body_offset + request->body_bytes == parameters->size_bytes)
+        bool is_last = request->body_offset + request->body_bytes == parameters->size_bytes;
+        if (is_last && request->response_timeout_usec != 0)
             request->response_timeout_usec = usec_add(request->response_timeout_usec, LAST_FRAGMENT_EXTRA_USEC);
     }
     /* A Close-Session that is repeated concerns bytes which are at the server: the file here may have moved on. */

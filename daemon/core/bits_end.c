@@ -76,6 +76,24 @@ static uint64_t retry_after(const struct session_input *in)
     return delay < RETRY_AFTER_MAX_USEC ? delay : RETRY_AFTER_MAX_USEC;
 }
 
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/*
+ * How long errors have been put up with, and how long they may be. A cancellation counts from the wish on, whatever
+ * gates were closed meanwhile: nobody waits for it, and the server has a timeout of its own.
+ */
+static uint64_t patience_used_usec(const struct session *session, const struct moment *now)
+{
+    const struct session_record *record = &session->record;
+
+    if (record->phase != SESSION_CANCEL)
+        return record->no_progress_usec;
+    return max_u64(record->no_progress_usec, usec_sub(now->realtime_usec, record->cancel_requested_usec));
+}
+
 static uint64_t patience_usec(const struct session *session)
 {
     uint64_t limit = session->parameters.no_progress_timeout_usec;
@@ -92,7 +110,7 @@ void bits_wait(struct step *step, const struct failure *failure)
     uint64_t patience = patience_usec(session);
     bool lost = step->in->event == SESSION_EVENT_OUTCOME && step->in->outcome->transport == TRANSPORT_CONNECTION_LOST;
 
-    if (session->record.no_progress_usec >= patience) {
+    if (patience_used_usec(session, &step->in->now) >= patience) {
         struct failure last = *failure;
         if (patience > 0)
             bits_describe_no_progress(step, failure, &last);

@@ -368,6 +368,22 @@ static void row_52_after_a_day_the_server_is_left_to_itself(void **state)
     assert_action(&p, GONE);
 }
 
+static void row_52_time_behind_closed_gates_counts_too(void **state)
+{
+    struct player p;
+
+    (void)state;
+    player_open(&p, 10000);
+    player_event(&p, SESSION_EVENT_CANCEL);
+    player_ack(&p, 500, "");
+    assert_action(&p, WAIT);
+    player_pass(&p, CANCEL_RETRY_MAX_USEC);
+    player_event(&p, SESSION_EVENT_START);
+    assert_sends(&p, CANCEL); /* one more try */
+    player_ack(&p, 500, "");
+    assert_action(&p, GONE);
+}
+
 static void row_52_a_shorter_no_progress_limit_ends_it_sooner(void **state)
 {
     struct player p;
@@ -502,6 +518,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(row_51_any_definite_answer_ends_a_cancellation),
     cmocka_unit_test(row_52_a_cancellation_is_retried_without_a_new_session),
     cmocka_unit_test(row_52_after_a_day_the_server_is_left_to_itself),
+    cmocka_unit_test(row_52_time_behind_closed_gates_counts_too),
     cmocka_unit_test(row_52_a_shorter_no_progress_limit_ends_it_sooner),
     cmocka_unit_test(row_53_a_challenge_ends_a_cancellation),
     cmocka_unit_test(cancelling_while_a_session_is_dropped_takes_over_its_request),

@@ -309,6 +309,12 @@ static void the_last_fragment_may_be_answered_a_minute_later(void **state)
     assert_int_equal(p.out.request.response_timeout_usec, 5 * USEC_PER_MIN);
     player_ack(&p, 200, NEXT(262144));
     assert_int_equal(p.out.request.response_timeout_usec, 6 * USEC_PER_MIN);
+    player_lose(&p, TRANSPORT_CONNECTION_LOST, 1);
+    p.session.parameters.response_timeout_usec = 0; /* none stays none */
+    player_event(&p, SESSION_EVENT_START);
+    player_ack(&p, 200, "");
+    assert_sends(&p, FRAGMENT);
+    assert_int_equal(p.out.request.response_timeout_usec, 0);
 }
 
 static void yielding_stops_at_the_fragments_edge(void **state)
