@@ -35,7 +35,7 @@ static char *read_folder_file(const char *name)
     (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
     FILE *file = fopen(path, "re");
     assert_non_null(file);
-    (void)fread(text, 1, 4095, file);
+    assert_true(fread(text, 1, 4095, file) > 0);
     (void)fclose(file);
     return text;
 }
