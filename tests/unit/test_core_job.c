@@ -180,11 +180,13 @@ static void freeing_nothing_is_fine(void **state)
 
 static void states_and_priorities_have_names(void **state)
 {
+    static const char *const names[] = {"", "ready", "paused", "retrying", "cancelling", "done", "failed", "cancelled"};
     enum job_priority priority = PRIORITY_LOW;
 
     (void)state;
-    assert_string_equal(job_state_name(JOB_READY), "ready");
-    assert_string_equal(job_state_name(JOB_CANCELLED), "cancelled");
+    for (int value = JOB_READY; value < JOB_STATES; value++)
+        assert_string_equal(job_state_name((enum job_state)value), names[value]);
+    assert_string_equal(job_state_name((enum job_state)JOB_STATES), "unknown");
     for (int value = PRIORITY_FOREGROUND; value <= PRIORITY_LOW; value++) {
         assert_int_equal(job_priority_parse(job_priority_name((enum job_priority)value), &priority), 0);
         assert_int_equal(priority, value);

@@ -484,6 +484,19 @@ static void a_record_that_contradicts_itself_begins_anew(void **state)
     assert_fragment(&p, 0, 9999);
 
     player_open(&p, 10000);
+    p.session.record.phase = SESSION_CREATE; /* with a session */
+    player_reload(&p);
+    player_event(&p, SESSION_EVENT_START);
+    assert_sends(&p, CREATE);
+
+    player_open(&p, 10000);
+    p.session.record.phase = SESSION_CANCEL; /* which nobody wished */
+    player_reload(&p);
+    player_event(&p, SESSION_EVENT_START);
+    player_ack(&p, 200, "");
+    assert_fragment(&p, 0, 9999);
+
+    player_open(&p, 10000);
     p.session.record.session_id[0] = '\n'; /* would end its header */
     player_reload(&p);
     player_event(&p, SESSION_EVENT_START);

@@ -369,6 +369,19 @@ static void row_35_a_broken_transport_waits_and_keeps_the_session(void **state)
     }
 }
 
+static void row_35_the_transports_own_words_stand_in_the_text(void **state)
+{
+    struct player p;
+
+    (void)state;
+    player_init(&p, 10000);
+    player_event(&p, SESSION_EVENT_START);
+    (void)strcpy(p.outcome.text, "Connection refused");
+    player_lose(&p, TRANSPORT_CONNECT, 0);
+    assert_string_equal(p.out.failure.text, "Create-Session failed: no connection to the server (Connection refused); "
+                                            "it is tried again by itself");
+}
+
 static void row_35_an_answer_over_a_bound_counts_as_invalid(void **state)
 {
     struct player p;
@@ -489,6 +502,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(row_32_other_3xx_are_transient),
     cmocka_unit_test(row_34_a_2xx_that_is_no_ack_waits_and_keeps_the_session),
     cmocka_unit_test(row_35_a_broken_transport_waits_and_keeps_the_session),
+    cmocka_unit_test(row_35_the_transports_own_words_stand_in_the_text),
     cmocka_unit_test(row_35_an_answer_over_a_bound_counts_as_invalid),
     cmocka_unit_test(only_the_first_lost_connection_after_progress_is_retried_in_haste),
     cmocka_unit_test(row_36_a_certificate_that_is_not_accepted_is_fatal),
