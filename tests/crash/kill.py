@@ -87,10 +87,10 @@ class Harness:
         return job
 
     def kill(self, point):
+        """Returns the last moment before another daemon may run."""
         self.daemon.kill()
-        at = microseconds()
         self.kills[point] = self.kills.get(point, 0) + 1
-        return at
+        return microseconds()
 
     def finish(self, server, times, jobs):
         """Lets all JOBS end, and takes stock of what the server has."""

@@ -18,8 +18,9 @@ def test_kills_lose_no_job_and_no_byte(seed):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def fragment(time_usec, first, length, received, target="/x"):
-    return {"packet": "fragment", "time_usec": time_usec, "target": target, "body_received": received,
+def fragment(time_usec, first, length, received, connection=None):
+    return {"packet": "fragment", "time_usec": time_usec, "target": "/x", "body_received": received,
+            "connection": time_usec // 10 if connection is None else connection,
             "headers": {"content-range": f"bytes {first}-{first + length - 1}/100000", "content-length": str(length)}}
 
 
@@ -39,3 +40,9 @@ def test_a_kill_that_costs_more_than_the_bound_is_found():
 def test_bytes_that_come_again_without_a_kill_are_found():
     account = Account([fragment(1, 0, 1000, 1000), fragment(2, 0, 1000, 1000)], [10], 50)
     assert account.unprovoked == 1000 and account.resent == {}
+
+
+def test_what_the_server_reads_late_belongs_to_the_daemon_that_sent_it():
+    account = Account([fragment(1, 0, 1000, 1000, 1), fragment(12, 1000, 1000, 1000, 1), fragment(20, 1000, 50, 50, 2)],
+                      [10], 50)
+    assert account.resent == {(0, "/x"): 50} and account.unprovoked == 0

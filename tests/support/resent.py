@@ -37,18 +37,23 @@ class Overlaps:
 
 
 class Account:
-    """What one server's log says, for kills at these times (microseconds of CLOCK_MONOTONIC, ascending)."""
+    """What one server's log says, for kills at these times (microseconds of CLOCK_MONOTONIC, ascending).
+
+    The time of a kill is the last moment before the next daemon was started: until then the server may still read what
+    the dead one left in its socket. So does it even later where it is slow: a connection stays with the life of its
+    first request."""
 
     def __init__(self, requests, kills, fragment_min):
         self.kills = kills
         self.resent = {}      # (kill, target) -> bytes
         self.bound = {}       # (kill, target) -> bytes that the kill may cost: the fragment in force + FragmentMin
         self.unprovoked = 0   # bytes that came again within one life
-        overlaps = {}
+        overlaps, lives = {}, {}
         for entry in sorted(requests, key=lambda entry: entry["time_usec"]):
+            life = lives.setdefault(entry["connection"], bisect.bisect(kills, entry["time_usec"]))
             if entry["packet"] != "fragment":
                 continue
-            target, life = entry["target"], bisect.bisect(kills, entry["time_usec"])
+            target = entry["target"]
             first = int(re.fullmatch(r"bytes (\d+)-\d+/\d+", entry["headers"]["content-range"]).group(1))
             again = overlaps.setdefault(target, Overlaps()).receive(first, first + entry["body_received"], life)
             for blamed, count in again.items():
