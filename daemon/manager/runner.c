@@ -197,7 +197,9 @@ static void account_progress(struct runner *runner)
 {
     uint64_t now = manager_now(runner->manager).monotonic_usec;
     uint64_t elapsed = usec_sub(now, runner->rate_at_usec) + 1;
-    uint64_t bytes = usec_sub(runner->session.record.offset, runner->rate_offset);
+    uint64_t advance = usec_sub(runner->session.record.offset, runner->rate_offset);
+    /* An Ack may tell of bytes that an earlier attempt sent: they say nothing about how fast this one is. */
+    uint64_t bytes = advance < runner->request.body_bytes ? advance : runner->request.body_bytes;
     double weight = (double)elapsed / (double)(elapsed + RATE_WINDOW_USEC);
     double current = (double)bytes * (double)USEC_PER_SEC / (double)elapsed;
 
@@ -221,7 +223,7 @@ static void plan_retry(struct runner *runner, const struct session_output *out)
 
     if (rule.max_usec < rule.min_usec)
         rule.max_usec = rule.min_usec;
-    uint64_t delay = backoff_delay(&rule, previous, out->retry_after_usec, manager_random());
+    uint64_t delay = out->at_once ? 0 : backoff_delay(&rule, previous, out->retry_after_usec, manager_random());
     /* The last wait ends with the time that the job may go without progress. */
     if (record->no_progress_usec < limit && delay > limit - record->no_progress_usec)
         delay = limit - record->no_progress_usec;
