@@ -12,18 +12,6 @@
 
 #define STOP_TIMEOUT_USEC (60 * USEC_PER_SEC) /* requests are ended and the queue is written first */
 
-/* The daemon does not tell apart, without a look at each job, those that wait from those that are under way. */
-static const char *count_name(size_t state)
-{
-    return state == BITSQ_STATE_UNKNOWN ? "ready" : bitsq_state_to_name((bitsq_state)state);
-}
-
-/* Whether the state has a count of its own. */
-static bool is_counted(size_t state)
-{
-    return state == BITSQ_STATE_UNKNOWN || state >= BITSQ_STATE_RETRYING;
-}
-
 static void print_json(const bitsq_daemon *daemon, const uint64_t *counts, size_t size)
 {
     struct json_object *answer = json_start("bitsq.daemon/1"), *jobs = json_start(NULL);
@@ -37,9 +25,8 @@ static void print_json(const bitsq_daemon *daemon, const uint64_t *counts, size_
     json_set_number(answer, "active_jobs", bitsq_daemon_get_active_jobs(daemon));
     json_set_number(answer, "rate", bitsq_daemon_get_rate(daemon));
     json_set_time(answer, "next_wakeup", bitsq_daemon_get_next_wakeup(daemon));
-    for (size_t state = 0; state < size; state++)
-        if (is_counted(state))
-            json_set_number(jobs, count_name(state), counts[state]);
+    for (size_t state = BITSQ_STATE_UNKNOWN + 1; state < size; state++)
+        json_set_number(jobs, bitsq_state_to_name((bitsq_state)state), counts[state]);
     (void)json_object_object_add(answer, "jobs", jobs);
     for (size_t i = 0; bitsq_daemon_get_degraded(daemon, i); i++)
         (void)json_object_array_add(degraded, json_object_new_string(bitsq_daemon_get_degraded(daemon, i)));
@@ -64,7 +51,7 @@ static void print_text(const bitsq_daemon *daemon, const uint64_t *counts, size_
     for (size_t state = 0; state < size; state++) {
         if (counts[state] == 0)
             continue;
-        (void)printf("%s%" PRIu64 " %s", any ? ", " : "", counts[state], count_name(state));
+        (void)printf("%s%" PRIu64 " %s", any ? ", " : "", counts[state], bitsq_state_to_name((bitsq_state)state));
         any = true;
     }
     (void)puts(any ? "" : "none");

@@ -219,7 +219,7 @@ int manager_method_count_jobs(sd_bus_message *m, void *userdata, sd_bus_error *e
     struct peer *peer = userdata;
     _cleanup_(filter_storage_done) struct filter_storage storage = {0};
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-    uint64_t counts[JOB_STATES];
+    uint64_t counts[SHOWN_STATES];
     uid_t caller;
 
     int r = auth_caller(peer, m, &caller, error);
@@ -230,13 +230,13 @@ int manager_method_count_jobs(sd_bus_message *m, void *userdata, sd_bus_error *e
     if (storage.names_jobs || storage.filter.states != 0 || storage.filter.store.group || storage.filter.store.key)
         return sd_bus_error_set(error, BITSQ_ERROR_INVALID_ARGUMENT,
                                 "CountJobs takes only \"all\" and \"owner\"; use QueryJobs");
-    r = store_count(manager_store(manager_of(peer)), false, caller, counts);
+    r = manager_count(manager_of(peer), caller, counts);
     if (r >= 0)
         r = sd_bus_message_new_method_return(m, &reply);
     if (r >= 0)
         r = sd_bus_message_open_container(reply, 'a', "{st}");
-    for (unsigned state = JOB_READY; r >= 0 && state < JOB_STATES; state++)
-        r = sd_bus_message_append(reply, "{st}", job_state_name((enum job_state)state), counts[state]);
+    for (unsigned state = 0; r >= 0 && state < SHOWN_STATES; state++)
+        r = sd_bus_message_append(reply, "{st}", shown_state_name((enum shown_state)state), counts[state]);
     if (r >= 0)
         r = sd_bus_message_close_container(reply);
     return r < 0 ? r : sd_bus_send(NULL, reply, NULL);

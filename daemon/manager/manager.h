@@ -170,6 +170,9 @@ int manager_query(struct manager *manager, const struct manager_filter *filter, 
 
 int manager_verb_parse(const char *text, enum job_verb *ret);
 
+/* Jobs of OWNER by the state that people see. */
+int manager_count(struct manager *manager, uid_t owner, uint64_t ret_counts[static SHOWN_STATES]);
+
 struct store *manager_store(struct manager *manager);
 void manager_describe(struct manager *manager, const struct job *job, struct manager_view *ret);
 size_t manager_active_jobs(const struct manager *manager);

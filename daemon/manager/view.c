@@ -147,6 +147,35 @@ int manager_query(struct manager *manager, const struct manager_filter *filter, 
     return r < 0 ? r : (int)querying.rows;
 }
 
+int manager_count(struct manager *manager, uid_t owner, uint64_t ret_counts[static SHOWN_STATES])
+{
+    uint64_t stored[JOB_STATES], counts[SHOWN_STATES] = {0};
+    const struct runner *runner;
+    struct manager_view view;
+
+    int r = store_count(manager->store, false, owner, stored);
+    if (r < 0)
+        return r;
+    /* Few jobs are in flight: what they look like is taken out of the stored figures one by one. */
+    TAILQ_FOREACH (runner, &manager->runners, entry) {
+        enum job_state state = runner->job->state;
+        if (runner->job->owner != owner || (state != JOB_READY && state != JOB_RETRYING) || stored[state] == 0)
+            continue;
+        manager_describe(manager, runner->job, &view);
+        stored[state]--;
+        counts[view.state]++;
+    }
+    counts[manager->write_error != 0 ? SHOWN_BLOCKED : SHOWN_QUEUED] += stored[JOB_READY];
+    counts[SHOWN_RETRYING] += stored[JOB_RETRYING];
+    counts[SHOWN_PAUSED] = stored[JOB_PAUSED];
+    counts[SHOWN_CANCELLING] = stored[JOB_CANCELLING];
+    counts[SHOWN_DONE] = stored[JOB_DONE];
+    counts[SHOWN_FAILED] = stored[JOB_FAILED];
+    counts[SHOWN_CANCELLED] = stored[JOB_CANCELLED];
+    memcpy(ret_counts, counts, sizeof(counts));
+    return 0;
+}
+
 struct store *manager_store(struct manager *manager)
 {
     return manager->store;
