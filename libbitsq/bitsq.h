@@ -184,8 +184,8 @@ int bitsq_client_get_job(bitsq_client *client, uint64_t id, bitsq_job **ret_job)
 int bitsq_client_find_job(bitsq_client *client, const char *key, uint64_t *ret_id);
 
 /*
- * Counts the caller's jobs by state: COUNTS[state] for each bitsq_state below SIZE. COUNTS[0] has those whose state this
- * version of the library does not know.
+ * Counts the caller's jobs by state: COUNTS[state] for each bitsq_state below SIZE. COUNTS[0] has those whose state
+ * this version of the library does not know.
  */
 int bitsq_client_count(bitsq_client *client, uint64_t *counts, size_t size);
 
