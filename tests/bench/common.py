@@ -217,7 +217,8 @@ class Figures:
         self.data = {
             "schema": "bitsq.bench/1", "bench": bench,
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "machine": {"kernel": platform.release(), "machine": platform.machine(), "processors": os.cpu_count()},
+            "machine": {"kernel": platform.release(), "machine": platform.machine(), "processors": os.cpu_count(),
+                        "load_before": os.getloadavg()[0]},
             "conditions": conditions, "figures": [],
         }
 
@@ -232,6 +233,7 @@ class Figures:
         self.say(name, value, unit, target, interval=[low, high], values=values)
 
     def write(self):
+        self.data["machine"]["load_after"] = os.getloadavg()[0]  # above what the bench itself makes: take it with care
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(json.dumps(self.data, indent=1) + "\n", encoding="utf-8")
         print(f"figures in {self.path}", file=sys.stderr)
