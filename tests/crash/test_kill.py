@@ -18,8 +18,8 @@ def test_kills_lose_no_job_and_no_byte(seed):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def fragment(time_usec, first, length, received, connection=None):
-    return {"packet": "fragment", "time_usec": time_usec, "target": "/x", "body_received": received,
+def fragment(time_usec, first, length, received, connection=None, status=200):
+    return {"packet": "fragment", "time_usec": time_usec, "target": "/x", "body_received": received, "status": status,
             "connection": time_usec // 10 if connection is None else connection,
             "headers": {"content-range": f"bytes {first}-{first + length - 1}/100000", "content-length": str(length)}}
 
@@ -46,3 +46,14 @@ def test_what_the_server_reads_late_belongs_to_the_daemon_that_sent_it():
     account = Account([fragment(1, 0, 1000, 1000, 1), fragment(12, 1000, 1000, 1000, 1), fragment(20, 1000, 50, 50, 2)],
                       [10], 50)
     assert account.resent == {(0, "/x"): 50} and account.unprovoked == 0
+
+
+def test_what_the_server_asks_for_again_is_laid_to_the_kill():
+    """Half of a fragment arrived; the small first one of the next life is refused by 416 with an offset within it."""
+    account = Account([fragment(1, 0, 1000, 20), fragment(11, 0, 50, 50, status=416), fragment(12, 20, 980, 980)], [10], 50)
+    assert account.resent == {(0, "/x"): 50} and account.unprovoked == 0
+
+
+def test_a_refusal_before_any_kill_is_no_excuse():
+    account = Account([fragment(1, 0, 50, 50, status=416), fragment(2, 0, 50, 50)], [10], 50)
+    assert account.unprovoked == 50

@@ -8,31 +8,33 @@ again, the kill that ended that life is to blame:
     life 1                |p|   |==B====|...  <- p, the small first fragment, tells the daemon where the server stands
                            ^         ^
                            p and the part of B that came again are laid to the first kill
+
+A server may refuse p as a whole, by 416 with an offset within it: what it asks for again is laid to that kill, too.
 """
 import bisect
 import re
 
 
 class Overlaps:
-    """The last life in which each byte of one target arrived."""
+    """Who is to blame where a byte of one target arrives again: the number of a life that ended, or the one that runs."""
 
     def __init__(self):
-        self.pieces = []  # (first, end, life), in order, without overlap
+        self.pieces = []  # (first, end, blamed), in order, without overlap
 
-    def receive(self, first, end, life):
-        """Notes the arrival of [first, end) and returns life -> bytes that had arrived before."""
+    def receive(self, first, end, blamed):
+        """Notes the arrival of [first, end) and returns blamed -> bytes that had arrived before."""
         again, kept = {}, []
-        for piece_first, piece_end, piece_life in self.pieces:
+        for piece_first, piece_end, piece_blamed in self.pieces:
             low, high = max(first, piece_first), min(end, piece_end)
             if low >= high:
-                kept.append((piece_first, piece_end, piece_life))
+                kept.append((piece_first, piece_end, piece_blamed))
                 continue
-            again[piece_life] = again.get(piece_life, 0) + high - low
+            again[piece_blamed] = again.get(piece_blamed, 0) + high - low
             if piece_first < low:
-                kept.append((piece_first, low, piece_life))
+                kept.append((piece_first, low, piece_blamed))
             if high < piece_end:
-                kept.append((high, piece_end, piece_life))
-        self.pieces = sorted(kept + [(first, end, life)])
+                kept.append((high, piece_end, piece_blamed))
+        self.pieces = sorted(kept + [(first, end, blamed)])
         return again
 
 
@@ -55,7 +57,9 @@ class Account:
                 continue
             target = entry["target"]
             first = int(re.fullmatch(r"bytes (\d+)-\d+/\d+", entry["headers"]["content-range"]).group(1))
-            again = overlaps.setdefault(target, Overlaps()).receive(first, first + entry["body_received"], life)
+            refused = entry["status"] == 416 and life > 0
+            again = overlaps.setdefault(target, Overlaps()).receive(first, first + entry["body_received"],
+                                                                    life - 1 if refused else life)
             for blamed, count in again.items():
                 if blamed == life:
                     self.unprovoked += count
