@@ -5,7 +5,8 @@
     tests/crash/kill.py --kills 1000 --seed 7 --jobs 4        BITSQ_BUILD=build for another build folder
 
 Half of the kills come at named points of the exchange, which the server holds open until the daemon is dead; the others
-come at random moments, also while the daemon starts. It prints a table and ends with 0 where no job was lost, no file
+come at random moments, also while the daemon starts and while `bitsq add` queues: an id that it printed counts as a job.
+It prints a table and ends with 0 where no job was lost, no file
 differs, nothing arrived that nobody sent, and no kill cost more bytes than the fragment in force and FragmentMin.
 """
 import argparse
@@ -69,6 +70,7 @@ class Harness:
         self.home.file("one byte", data=b"x")
         self.odd = [self.home.path / "empty", self.home.path / "one byte"]
         self.daemon = self.home.daemon(**CONFIG)
+        self.maybe = set() # targets of adds whose answer the kill cut off: they may arrive, or not
         self.jobs = {}     # id -> (source, where it must stand at the end)
         self.phases = []   # accounts
         self.kills = {}    # point -> count
@@ -85,6 +87,23 @@ class Harness:
         job = self.daemon.bus.add(source, f"{server.url}/{name}", key=name)
         self.jobs[job] = (source, server.root / name)
         return job
+
+    def start_add(self, server):
+        """`bitsq add` under way, by a user whose library cannot start another daemon."""
+        name, source = f"add-{self.random.getrandbits(48):x}", self.source()
+        process = self.home.start_bitsq("add", "-q", source, f"{server.url}/{name}",
+                                        env={**self.home.env, "BITSQ_DAEMON": "/nonexistent"})
+        return process, source, server.root / name
+
+    def finish_add(self, process, source, target):
+        out, err = process.communicate(timeout=60)
+        if process.returncode == 0:
+            self.jobs[int(out)] = (source, target)
+            return [int(out)]
+        if out:
+            raise RuntimeError(f"bitsq add printed {out!r} and ended with {process.returncode}: {err}")
+        self.maybe.add(target)
+        return []
 
     def kill(self, point):
         """Returns the last moment before another daemon may run."""
@@ -108,7 +127,8 @@ class Harness:
             if not target.is_file() or target.read_bytes() != source.read_bytes():
                 print(f"{target} is not {source}", file=sys.stderr)
                 self.differ += 1
-        expected = {target.name for _, target in self.jobs.values() if target.parent == server.root}
+        expected = {target.name for target in [*(target for _, target in self.jobs.values()), *self.maybe]
+                    if target.parent == server.root}
         self.stray += len({path.name for path in server.root.iterdir() if not path.name.startswith(".")} - expected)
         self.phases.append(resent.Account(server.requests(), times, FRAGMENT_MIN))
         if server.stop() != 0:
@@ -140,7 +160,11 @@ class Harness:
             running = sum(self.daemon.bus.job(job)["State"] not in ("done", "failed") for job in jobs[-20:])
             jobs += [self.add(server, self.source()) for _ in range(self.parallel - running)]
             time.sleep(self.random.uniform(0, 0.3))  # the random moment itself, not a wait for anything
-            times.append(self.kill("at a random moment"))
+            adding = self.random.random() < 0.3 and self.start_add(server)
+            if adding:
+                time.sleep(self.random.uniform(0, 0.05))
+            times.append(self.kill("while bitsq add queues" if adding else "at a random moment"))
+            jobs += self.finish_add(*adding) if adding else []
             if len(times) < kills and self.random.random() < 0.2:
                 self.daemon.start(wait=False)
                 time.sleep(self.random.uniform(0, 0.1))

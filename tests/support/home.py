@@ -97,8 +97,8 @@ class Home:
 
     def start_bitsq(self, *arguments, **popen):
         """Starts the command line and returns the process."""
-        return subprocess.Popen([BITSQ, *arguments], env=self.env, cwd=self.path, text=True, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen)
+        return subprocess.Popen([BITSQ, *arguments], cwd=self.path, text=True, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **{"env": self.env, **popen})
 
     def daemon(self, *arguments, **keys):
         """Starts bitsqd as a child, with the configuration KEYS where any are given; returns when it can be called."""
