@@ -61,5 +61,6 @@
 #define ACTIVE_JOBS_MAX 64                             /* the largest MaxActive */
 #define IO_THREADS      4                              /* enough to hide one slow file system from the others */
 #define IO_THREADS_MAX  (IO_THREADS + ACTIVE_JOBS_MAX) /* with those that are stuck in a file system that hangs */
-#define IO_CHUNK_BYTES  (256 * KIB) /* one read; stays in the processor's cache until libcurl copies it */
-#define IO_CHUNKS_AHEAD 4           /* chunks that one transfer may have read ahead */
+/* One read. Measured: 256 KiB costs a tenth more processor time, 1 MiB saves little. */
+#define IO_CHUNK_BYTES  (512 * KIB)
+#define IO_CHUNKS_AHEAD 4 /* chunks that one transfer may have read ahead */
