@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -176,9 +177,13 @@ static void dispatch(struct manager *manager)
             continue;
         struct command *command = (struct command *)message;
         manager->commands_pending--;
+        bool was_large = command->items_count > ANNOUNCED_MAX;
         if (command->done)
             command->done(command, command->userdata);
         command_free(command);
+        /* The allocator would keep what a batch took; an idle daemon is to be small. */
+        if (was_large)
+            (void)malloc_trim(0);
     }
 }
 
