@@ -256,7 +256,8 @@ static void cancel_does_not_wait_for_a_name_server(void **state)
     bed_start(&f.exchange);
     assert_true(sd_event_run(f.bed.event, 0) >= 0); /* the look-up begins */
     uint64_t before = moment_now().monotonic_usec;
-    net_transfer_ops.cancel(f.bed.net, f.exchange.transfer);
+    if (f.exchange.transfer) /* a machine without a name server knows at once that there is no such name */
+        net_transfer_ops.cancel(f.bed.net, f.exchange.transfer);
     assert_true(moment_now().monotonic_usec - before < USEC_PER_SEC);
     finish(&f);
 }
