@@ -58,7 +58,7 @@ UNLISTED = pytest.StashKey()
 RAN = pytest.StashKey()
 
 
-@pytest.hookimpl(hookwrapper=True)
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_sessionfinish(session):
     yield  # the summary is written within
     if is_controller(session.config) and session.exitstatus == 0:
