@@ -7,7 +7,7 @@
 #include <dbus/names.h>
 #include <errno.h>
 
-int call_new(struct peer *peer, sd_bus_message *message, uint64_t id, struct call **ret, sd_bus_error *error)
+int call_new(struct peer *peer, sd_bus_message *message, struct call **ret, sd_bus_error *error)
 {
     struct call *call;
 
@@ -19,7 +19,6 @@ int call_new(struct peer *peer, sd_bus_message *message, uint64_t id, struct cal
         return -ENOMEM;
     call->peer = peer;
     call->message = sd_bus_message_ref(message);
-    call->id = id;
     TAILQ_INSERT_TAIL(&peer->calls, call, entry);
     peer->calls_count++;
     *ret = call;

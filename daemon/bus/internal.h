@@ -22,7 +22,6 @@ struct call {
     TAILQ_ENTRY(call) entry;
     struct peer *peer; /* NULL once the connection is gone */
     sd_bus_message *message;
-    uint64_t id; /* of the one job that it is about, 0 = none */
 };
 
 /* One connection: of a client on the private socket, or of ours to a message bus. */
@@ -91,7 +90,7 @@ int error_set(sd_bus_error *error, const struct manager_error *fault);
 const char *error_name(enum manager_fault fault);
 
 /* Parks MESSAGE until its answer is durable. -EDQUOT with the error set over BUS_PENDING_MAX. */
-int call_new(struct peer *peer, sd_bus_message *message, uint64_t id, struct call **ret, sd_bus_error *error);
+int call_new(struct peer *peer, sd_bus_message *message, struct call **ret, sd_bus_error *error);
 struct call *call_free(struct call *call);
 /* Sends the error and frees the call. */
 void call_fail(struct call *call, const struct manager_error *fault);

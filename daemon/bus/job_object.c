@@ -65,7 +65,7 @@ static int control(sd_bus_message *m, struct found_job *found, enum job_verb ver
 
     int r = auth_caller(peer, m, &caller, error);
     if (r >= 0)
-        r = call_new(peer, m, id, &call, error);
+        r = call_new(peer, m, &call, error);
     if (r < 0)
         return r;
     filter.store.owner = caller;

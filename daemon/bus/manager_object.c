@@ -54,7 +54,7 @@ static int submit(struct peer *peer, sd_bus_message *message, uid_t caller,
     struct manager_error fault;
     struct call *call;
 
-    int r = call_new(peer, message, 0, &call, error);
+    int r = call_new(peer, message, &call, error);
     if (r < 0)
         return r;
     r = manager_add(manager_of(peer), caller, submissions, count, done, call, &fault);
@@ -309,7 +309,7 @@ int manager_method_control_jobs(sd_bus_message *m, void *userdata, sd_bus_error 
         return r;
     if (storage.matches_nothing)
         return sd_bus_reply_method_return(m, "tta(tss)", (uint64_t)0, (uint64_t)0, 0);
-    r = call_new(peer, m, 0, &call, error);
+    r = call_new(peer, m, &call, error);
     if (r < 0)
         return r;
     r = manager_control(manager_of(peer), storage.filter.store.owner, verb, &storage.filter, on_controlled, call,
@@ -397,7 +397,7 @@ int manager_method_join_bus(sd_bus_message *m, void *userdata, sd_bus_error *err
     if (r >= 0)
         r = sd_bus_message_read(m, "s", &address);
     if (r >= 0)
-        r = call_new(peer, m, 0, &call, error);
+        r = call_new(peer, m, &call, error);
     if (r < 0)
         return r;
     r = broker_join(peer->server, address, call);
