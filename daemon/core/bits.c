@@ -143,6 +143,7 @@ void bits_go_on(struct step *step)
         bits_send(step, session->needs_ping ? EXCHANGE_PING : EXCHANGE_FRAGMENT);
         return;
     case SESSION_COMPLETE:
+    case SESSION_REPLY:
         go_on_closing(step);
         return;
     case SESSION_CANCEL:
@@ -341,6 +342,10 @@ static void dispatch(struct step *step)
     case SESSION_EVENT_SOURCE_FAILED:
         take_source_failed(step);
         return;
+    case SESSION_EVENT_ACCESS_FAILED:
+    case SESSION_EVENT_REPLY_STORED:
+    case SESSION_EVENT_REPLY_FAILED:
+        return; /* nobody sends them yet */
     }
 }
 
@@ -365,6 +370,7 @@ static bool saves_the_record(enum session_action action)
     case SESSION_ACTION_NONE:
     case SESSION_ACTION_SEND:
     case SESSION_ACTION_IDLE:
+    case SESSION_ACTION_STORE_REPLY:
         return false;
     }
     return false;

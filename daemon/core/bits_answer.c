@@ -289,6 +289,7 @@ static void take_success(struct step *step)
         bits_done(step);
         return;
     case EXCHANGE_CANCEL:
+    case EXCHANGE_REPLY:
     case EXCHANGE_NONE:
         return; /* answered elsewhere, and never sent */
     }
@@ -336,6 +337,7 @@ static bool refused_by_packet(struct step *step, bool has_predecessor, uint64_t 
     case EXCHANGE_CLOSE:
         return close_refused(step, has_predecessor);
     case EXCHANGE_CANCEL:
+    case EXCHANGE_REPLY:
     case EXCHANGE_NONE:
         return false;
     }
@@ -402,6 +404,7 @@ static void take_transport_error(struct step *step)
         invalid_outcome(step);
         return;
     case TRANSPORT_CERTIFICATE:
+    case TRANSPORT_URL:
         fail_outcome(step);
         return;
     case TRANSPORT_CONNECTION_LOST:
@@ -419,6 +422,8 @@ static void take_transport_error(struct step *step)
     case TRANSPORT_CONNECT_TIMEOUT:
     case TRANSPORT_TLS:
     case TRANSPORT_LOCAL:
+    case TRANSPORT_UNAUTHENTICATED:
+    case TRANSPORT_PROXY:
         wait_outcome(step);
         return;
     }

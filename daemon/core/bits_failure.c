@@ -46,6 +46,8 @@ static enum failure_phase phase_of(enum exchange_kind kind)
         return PHASE_CLOSE;
     case EXCHANGE_CANCEL:
         return PHASE_CANCEL;
+    case EXCHANGE_REPLY:
+        return PHASE_REPLY;
     }
     return PHASE_NONE;
 }
@@ -127,6 +129,9 @@ static const struct transport_words {
     [TRANSPORT_MALFORMED] = {HR_INVALID_SERVER_RESPONSE, "the answer is not HTTP, or too large"},
     [TRANSPORT_SOURCE] = {HR_READ_FAULT, "the source could not be read"},
     [TRANSPORT_LOCAL] = {HR_OUT_OF_MEMORY, "this machine is out of memory or descriptors"},
+    [TRANSPORT_URL] = {HR_INVALID_SERVER_RESPONSE, "the server named a host or a reply that may not be asked"},
+    [TRANSPORT_UNAUTHENTICATED] = {HR_CONNECTION_ERROR, "the server does not keep authenticated connections"},
+    [TRANSPORT_PROXY] = {HR_CANNOT_CONNECT, "no connection through the proxy"},
 };
 
 static void describe_transport(const struct step *step, struct failure *ret)

@@ -18,7 +18,17 @@ enum exchange_kind {
     EXCHANGE_FRAGMENT,
     EXCHANGE_CLOSE,
     EXCHANGE_CANCEL,
+    EXCHANGE_REPLY, /* GET of a part of the reply: its body goes to the sink of the transfer */
 };
+
+/* Where a request goes. */
+enum exchange_target {
+    TARGET_ORIGIN = 0, /* the job's URL */
+    TARGET_HOST,       /* the job's URL with `host` in place of its host (BITS-Host-Id) */
+    TARGET_REPLY, /* reply_url, resolved against the folder of what TARGET_HOST, or without host TARGET_ORIGIN, names */
+};
+
+#define HOST_ID_MAX 303 /* bytes; IIS allows 300 characters */
 
 #define EXCHANGE_HEADERS_MAX 2048
 
@@ -33,6 +43,11 @@ struct exchange_request {
     uint64_t response_timeout_usec;     /* from the request's last byte to the complete response */
     bool fresh_connection;              /* never on a connection that was used before */
     bool check_source;                  /* compare the source file's identity first; always with a body */
+    enum exchange_target target;
+    char host[HOST_ID_MAX + 1];      /* a checked host id: name, IPv4 or [IPv6], with or without a port */
+    char reply_url[JOB_URL_MAX + 1]; /* as the server sent it */
+    uint64_t range_first;            /* of a REPLY: what the sink takes begins here, */
+    uint64_t range_bytes;            /* and is never longer */
 };
 
 /* How the exchange ended below HTTP. */
@@ -49,6 +64,25 @@ enum transport_result {
     TRANSPORT_MALFORMED, /* no HTTP/1.x response, or one over a bound of limits.h */
     TRANSPORT_SOURCE,    /* the body could not be read: source_error says why */
     TRANSPORT_LOCAL,     /* no descriptor, no memory */
+    TRANSPORT_URL,       /* the host id or reply URL that the server gave is none that may be asked: see text */
+    /*
+     * Not sent: the connection is new, the scheme binds to it, and a body would go out only to be refused. To be
+     * authenticated by a message without one first.
+     */
+    TRANSPORT_UNAUTHENTICATED,
+    TRANSPORT_PROXY, /* the proxy cannot be reached, or does not connect; its 407 comes as a status */
+};
+
+/* Why a certificate was not accepted, with TRANSPORT_CERTIFICATE. */
+enum certificate_fault {
+    CERTIFICATE_OTHER = 0,
+    CERTIFICATE_EXPIRED, /* or not valid yet */
+    CERTIFICATE_WRONG_HOST,
+    CERTIFICATE_UNKNOWN_ISSUER,
+    CERTIFICATE_REVOKED,
+    CERTIFICATE_PINNED_KEY,    /* another public key than the one that was pinned */
+    CERTIFICATE_OWN,           /* the client's certificate or key cannot be read, or was refused or missed */
+    CERTIFICATE_OWN_AUTHORITY, /* the file or folder of issuers cannot be read */
 };
 
 /* The headers of a response that a BITS client looks at. Plain data: tests copy, compare and replay it. */
@@ -70,7 +104,8 @@ struct ack {
     bool has_context;
     uint32_t error_context; /* BITS-Error-Context */
     bool has_host_id;
-    char host_id[304];
+    char host_id[HOST_ID_MAX + 1];
+    bool host_id_is_valid; /* a plain host: no scheme, path, user, blank or control character */
     bool has_host_fallback;
     uint64_t host_fallback_usec;
     bool has_reply_url;
@@ -79,8 +114,18 @@ struct ack {
     uint64_t retry_after_usec;          /* as a delay, or */
     uint64_t retry_after_realtime_usec; /* as a date; exactly one of the two is not 0, unless the delay is 0 */
     bool has_location;
-    char location[512];    /* for the log only: redirects are never followed */
-    bool has_authenticate; /* WWW-Authenticate or Proxy-Authenticate came */
+    char location[512];     /* for the log only: redirects are never followed */
+    bool has_authenticate;  /* WWW-Authenticate or Proxy-Authenticate came */
+    char schemes[64];       /* their schemes in lower case, "negotiate ntlm basic", for messages and the probe */
+    bool has_content_range; /* Content-Range: bytes FIRST-LAST/TOTAL */
+    bool has_range;         /* FIRST and LAST are known, not "*" */
+    uint64_t range_first, range_last;
+    bool has_range_total; /* TOTAL is known, not "*" */
+    uint64_t range_total;
+    bool has_content_length;
+    uint64_t content_length;
+    char etag[VALIDATOR_MAX + 1]; /* "" = none */
+    char last_modified[VALIDATOR_MAX + 1];
     bool has_server;
     char server[64]; /* Server:, for the receipt */
     unsigned header_count;
@@ -98,4 +143,7 @@ struct exchange_outcome {
     uint64_t connection;      /* number of the TCP connection within this process, 0 = none */
     char address[64];         /* of the peer, "127.0.0.1:8080" or "[::1]:8080" */
     char text[160];           /* the transport's own words, without URL or credentials */
+    enum certificate_fault certificate;
+    bool proxy_answered;     /* the status is the proxy's, not the server's */
+    uint64_t received_bytes; /* of the body, given to the sink */
 };

@@ -69,6 +69,10 @@ const char *failure_phase_text(enum failure_phase phase)
         return "downloading the reply";
     case PHASE_SOURCE:
         return "reading the source";
+    case PHASE_CREDENTIAL:
+        return "reading the credentials";
+    case PHASE_STORE_REPLY:
+        return "storing the reply";
     }
     return "";
 }

@@ -32,6 +32,8 @@ enum failure_phase {
     PHASE_CANCEL,
     PHASE_REPLY,
     PHASE_SOURCE,
+    PHASE_CREDENTIAL, /* reading a credential, a header file, a token */
+    PHASE_STORE_REPLY,
 };
 
 struct failure {

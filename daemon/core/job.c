@@ -21,6 +21,8 @@ struct job *job_free(struct job *job)
     free(job->url);
     free(job->host);
     free(job->source);
+    free(job->reply_path);
+    access_done(&job->access);
     free(job);
     return NULL;
 }
@@ -40,10 +42,12 @@ int job_copy(const struct job *job, struct job **ret)
     if (!copy)
         return -ENOMEM;
     *copy = *job;
-    copy->key = copy->name = copy->group = copy->url = copy->host = copy->source = NULL;
+    copy->key = copy->name = copy->group = copy->url = copy->host = copy->source = copy->reply_path = NULL;
+    copy->access = (struct access){0};
     if (copy_string(job->key, &copy->key) < 0 || copy_string(job->name, &copy->name) < 0 ||
         copy_string(job->group, &copy->group) < 0 || copy_string(job->url, &copy->url) < 0 ||
-        copy_string(job->host, &copy->host) < 0 || copy_string(job->source, &copy->source) < 0)
+        copy_string(job->host, &copy->host) < 0 || copy_string(job->source, &copy->source) < 0 ||
+        copy_string(job->reply_path, &copy->reply_path) < 0 || access_copy(&job->access, &copy->access) < 0)
         return -ENOMEM;
     *ret = TAKE_PTR(copy);
     return 0;
@@ -90,7 +94,12 @@ static const char *find_fault(const struct job *job)
         return "a fragment may have at most 1 GiB";
     if (job->options.fragment_max_bytes != 0 && job->options.fragment_min_bytes > job->options.fragment_max_bytes)
         return "the smallest fragment is larger than the largest";
-    if ((unsigned)job->session.phase > SESSION_CANCEL)
+    if (job->reply_path && (job->reply_path[0] != '/' || strnlen(job->reply_path, JOB_SOURCE_MAX + 1) > JOB_SOURCE_MAX))
+        return "the reply's path must be absolute and have at most 4095 bytes";
+    const char *fault = access_fault(&job->access);
+    if (fault)
+        return fault;
+    if ((unsigned)job->session.phase > SESSION_REPLY)
         return "the session's phase is unknown";
     if (job->attempt_count > JOB_ATTEMPTS_KEPT)
         return "the log of attempts is too long";

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "core/access.h"
 #include "core/failure.h"
 #include "core/ident.h"
 #include "core/limits.h"
@@ -61,6 +62,7 @@ struct job_attempt {
     int32_t http_status;
     uint32_t phase;
     uint64_t offset;
+    char address[48]; /* of the peer; "" = none was reached */
 };
 
 struct job {
@@ -78,7 +80,9 @@ struct job {
     char *source;               /* absolute path: bytes, not always UTF-8 */
     struct source_identity identity;
     bool identity_wanted; /* after `retry` of a changed source: what the path names now is what shall be uploaded */
+    char *reply_path;     /* where the reply of an upload-reply job goes: absolute; NULL = into the state folder */
     struct job_options options;
+    struct access access;
     struct session_record session;
     struct failure failure; /* the last one; kept while retrying and in failed, cleared by progress and retry */
     bool confirmed;         /* done: the server said so itself */

@@ -24,6 +24,13 @@
 #define ACK_BODY_MAX         (64 * KIB) /* bytes read and discarded; an Ack has no body, a portal's page may be large */
 #define RETRY_AFTER_MAX_USEC (24 * UINT64_C(3600000000))
 
+#define VALIDATOR_MAX 127 /* bytes of an ETag or Last-Modified that is compared; longer ones are none */
+
+/* Replies of upload-reply jobs. */
+#define REPLY_RANGE_BYTES  (1 * MIB)    /* one GET asks for at most so much, and it is held in memory */
+#define REPLY_MAX_BYTES    (1024 * MIB) /* a longer reply is refused: an answer, not a download */
+#define REPLY_RESTARTS_MAX 5            /* times that a reply may change while it is fetched */
+
 /* Fragments. */
 #define FRAGMENT_FLOOR_BYTES   (5 * KIB) /* the smallest that Windows sends; below it overhead is all there is */
 #define FRAGMENT_START_BYTES   (256 * KIB)
@@ -43,7 +50,7 @@
 /* The store. */
 #define STORE_MAP_BYTES     (64 * (1024 * MIB)) /* address space, not disk */
 #define STORE_BATCH_MAX     1000                /* records one transaction may touch: dirty pages are kept in memory */
-#define STORE_RECORD_MAX    (16 * KIB)          /* bytes of one encoded job */
+#define STORE_RECORD_MAX    (24 * KIB)          /* bytes of one encoded job: all its texts at their longest fit */
 #define STORE_JOBS_MAX      UINT64_C(2000000)
 #define STORE_RESERVE_BYTES (64 * MIB) /* of the map, kept free so that deletes and final states always fit */
 #define STORE_ID_BLOCK      1000       /* job ids that the marker file reserves at a time */

@@ -13,6 +13,7 @@ static const char *packet_type(enum exchange_kind kind)
 {
     switch (kind) {
     case EXCHANGE_NONE:
+    case EXCHANGE_REPLY: /* a plain GET */
         return NULL;
     case EXCHANGE_PING:
         return "Ping";

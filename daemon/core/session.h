@@ -13,6 +13,10 @@
  * with the PERSISTED event: the session id before the first Fragment, "close attempted" before Close-Session. An offset
  * is only a hint that bounds what is sent again: it comes as `checkpoint` beside the next SEND, and the runner saves it
  * in the background.
+ *
+ * The reply of an upload-reply job: SEND with kind REPLY asks for a range; the runner writes what came into a temporary
+ * file at the answer's offset, and only then tells the OUTCOME; when all is there, STORE_REPLY, and Close-Session after
+ * REPLY_STORED.
  */
 #pragma once
 
@@ -30,6 +34,7 @@ enum session_phase {
     SESSION_FRAGMENT,
     SESSION_COMPLETE, /* all bytes acknowledged: Close-Session is due */
     SESSION_CANCEL,   /* Cancel-Session is due */
+    SESSION_REPLY,    /* all bytes acknowledged: the reply is being fetched; Close-Session would throw it away */
 };
 
 /* What survives a crash: part of the job's record. Offsets are bytes of the source file. */
@@ -56,7 +61,31 @@ struct session_record {
         lost_session_tried; /* once a job: a 4xx or 500 without a code after a reconnect was taken for a lost session */
     bool close_attempted;   /* a Close-Session whose fate is unknown may have reached the server */
     bool source_error_tried; /* since the last progress: the source could not be read, and that was waited out once */
+
+    char host_id[HOST_ID_MAX + 1]; /* BITS-Host-Id: where this session lives; "" = the host of the URL */
+    uint64_t host_fallback_usec;   /* how long that host may be out of reach; USEC_INFINITY = for ever */
+    uint64_t host_down_usec;       /* how long it has been, a sum of times that the job was free to run */
+    bool host_down;                /* and is: the sum grows */
+
+    char reply_url[JOB_URL_MAX + 1]; /* as the server sent it; "" = none yet */
+    bool reply_from_origin;          /* the host that took the last fragment does not have it: ask that of the URL */
+    bool reply_tail_sent;            /* the last byte was sent once more, to learn the reply's URL */
+    bool reply_stored;               /* durable at its place */
+    bool has_reply_total;
+    uint64_t reply_total;
+    uint64_t reply_offset;                   /* bytes of the reply that are in its temporary file */
+    char reply_validator[VALIDATOR_MAX + 1]; /* ETag, else Last-Modified, of what they are a part of */
+    uint32_t reply_restarts;
 };
+
+/* The verb of the requests. */
+enum session_method {
+    METHOD_BITS_POST = 0,
+    METHOD_POST_OVERRIDE, /* POST with X-HTTP-Method-Override: BITS_POST */
+    METHOD_POST,
+};
+
+#define GUID_TEXT_MAX 256
 
 /* What does not change while an attempt lasts. The runner fills it from the job and the configuration. */
 struct session_parameters {
@@ -71,6 +100,13 @@ struct session_parameters {
     uint64_t response_timeout_usec;
     uint64_t no_progress_timeout_usec;
     char content_name[261]; /* "" = leave it out */
+    enum session_method method;
+    char protocol_guid[GUID_TEXT_MAX + 1]; /* "" = BITS_PROTOCOL_GUID */
+    bool lenient_ack;                      /* as the flags of core/access.h */
+    bool restart_on_ambiguous;
+    bool reply_strict;
+    bool at_most_once;
+    bool ping_first; /* credentials of a scheme that binds to the connection: authenticate before Create-Session */
 };
 
 struct session {
@@ -108,6 +144,9 @@ enum session_event {
     SESSION_EVENT_CANCEL,
     SESSION_EVENT_SOURCE_CHANGED, /* the check before a request found another file */
     SESSION_EVENT_SOURCE_FAILED,  /* it could not be opened or read: source_error */
+    SESSION_EVENT_ACCESS_FAILED,  /* a credential, header file or token cannot be had: access_fault says why */
+    SESSION_EVENT_REPLY_STORED,   /* after STORE_REPLY: it is durable at its place */
+    SESSION_EVENT_REPLY_FAILED,   /* the reply could not be written: source_error */
 };
 
 struct session_input {
@@ -115,7 +154,10 @@ struct session_input {
     struct moment now;
     const struct exchange_outcome *outcome; /* with OUTCOME */
     uint64_t waited_usec;                   /* with START */
-    int source_error;                       /* negative errno, with SOURCE_FAILED */
+    bool refreshed;                         /* with OUTCOME: a new token has been had since the request was sent */
+    const char *access_fault;               /* with ACCESS_FAILED: a sentence without secrets */
+    bool access_may_heal;                   /* with ACCESS_FAILED: time may help (a helper that timed out) */
+    int source_error;                       /* negative errno, with SOURCE_FAILED and REPLY_FAILED */
     const char *source_change;              /* "the size changed", with SOURCE_CHANGED */
 };
 
@@ -126,8 +168,9 @@ enum session_action {
     SESSION_ACTION_WAIT,    /* transient error: try again after a delay, which the back-off rule chooses */
     SESSION_ACTION_DONE,
     SESSION_ACTION_FAIL,
-    SESSION_ACTION_GONE, /* cancelled, as far as the server can be told */
-    SESSION_ACTION_IDLE, /* stopped by SUSPEND or YIELD */
+    SESSION_ACTION_GONE,        /* cancelled, as far as the server can be told */
+    SESSION_ACTION_IDLE,        /* stopped by SUSPEND or YIELD */
+    SESSION_ACTION_STORE_REPLY, /* cut the temporary file to reply_total, make it durable, put it to its place */
 };
 
 struct session_output {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/exchange.h"
+#include "core/transfer_access.h"
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -24,11 +25,20 @@ struct transfer_body {
     void *userdata;
 };
 
+/* Where the body of a reply goes: not that of an error, and never more than range_bytes. */
+struct transfer_sink {
+    int (*write)(void *userdata, const void *data, size_t size); /* 0, or a negative errno, which ends the exchange */
+    void *userdata;
+};
+
 struct transfer_job {
-    const char *url;
+    const char *url;                        /* of the job: the request's target is resolved against it */
     const struct exchange_request *request; /* copied where it must outlive start() */
     struct transfer_body body;              /* read == NULL for a request without one */
     struct transfer_connection *connection;
+    const struct transfer_access *access; /* NULL = nothing but the defaults; lives as long as the transfer */
+    const char *origin;                   /* "host:port" of the job's URL, as in struct job */
+    struct transfer_sink sink;            /* with EXCHANGE_REPLY */
     /* Called exactly once, from the event loop and never from within start() or cancel(); the transfer is gone then. */
     void (*done)(void *userdata, const struct exchange_outcome *outcome);
     /*

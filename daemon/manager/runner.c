@@ -247,6 +247,7 @@ static void runner_act(struct runner *runner, const struct session_output *out)
         account_progress(runner);
     switch (out->action) {
     case SESSION_ACTION_NONE:
+    case SESSION_ACTION_STORE_REPLY:
         break;
     case SESSION_ACTION_SEND:
         if (out->checkpoint)

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #define FORMAT         1
-#define HEADER_BYTES   8 /* magic, format, reserved, checksum */
-#define FIELD_BYTES    6 /* tag and length before each value */
-#define ATTEMPT_BYTES  28
+#define HEADER_BYTES   8  /* magic, format, reserved, checksum */
+#define FIELD_BYTES    6  /* tag and length before each value */
+#define ATTEMPT_BYTES  28 /* without the address, which stands in a field of its own */
 #define TAG_ATTEMPTS   95
 #define TAGS_SEEN_LONG (65536 / 64)
 
@@ -83,6 +83,8 @@ static const struct field fields[] = {
     MEMBER(48, NUMBER, options.no_progress_timeout_usec),
     MEMBER(49, FLAG, options.has_no_progress_timeout),
 
+    MEMBER(50, STRING, reply_path),
+
     MEMBER(60, NUMBER, session.phase),
     MEMBER(61, TEXT, session.session_id),
     MEMBER(62, NUMBER, session.offset),
@@ -111,6 +113,45 @@ static const struct field fields[] = {
     MEMBER(88, NUMBER, failure.phase),
     MEMBER(89, NUMBER, failure.http_status),
     MEMBER(90, TEXT, failure.text),
+
+    MEMBER(100, TEXT, session.host_id),
+    MEMBER(101, NUMBER, session.host_fallback_usec),
+    MEMBER(102, NUMBER, session.host_down_usec),
+    MEMBER(103, FLAG, session.host_down),
+    MEMBER(104, TEXT, session.reply_url),
+    MEMBER(105, FLAG, session.reply_from_origin),
+    MEMBER(106, FLAG, session.reply_tail_sent),
+    MEMBER(107, FLAG, session.reply_stored),
+    MEMBER(108, FLAG, session.has_reply_total),
+    MEMBER(109, NUMBER, session.reply_total),
+    MEMBER(110, NUMBER, session.reply_offset),
+    MEMBER(111, TEXT, session.reply_validator),
+    MEMBER(112, NUMBER, session.reply_restarts),
+
+    MEMBER(120, STRING, access.texts[ACCESS_AUTH]),
+    MEMBER(121, STRING, access.texts[ACCESS_CREDENTIAL]),
+    MEMBER(122, STRING, access.texts[ACCESS_CERT]),
+    MEMBER(123, STRING, access.texts[ACCESS_KEY_FILE]),
+    MEMBER(124, STRING, access.texts[ACCESS_CACERT]),
+    MEMBER(125, STRING, access.texts[ACCESS_PINNED_KEY]),
+    MEMBER(126, STRING, access.texts[ACCESS_PROXY]),
+    MEMBER(127, STRING, access.texts[ACCESS_PROXY_CREDENTIAL]),
+    MEMBER(128, STRING, access.texts[ACCESS_NOPROXY]),
+    MEMBER(129, STRING, access.texts[ACCESS_HEADER_FILE]),
+    MEMBER(130, STRING, access.texts[ACCESS_USER_AGENT]),
+    MEMBER(131, STRING, access.texts[ACCESS_METHOD_OVERRIDE]),
+    MEMBER(132, STRING, access.texts[ACCESS_PROTOCOL_GUID]),
+    MEMBER(150, NUMBER, access.flags),
+    MEMBER(151, NUMBER, access.flags_chosen),
+
+    MEMBER(160, TEXT, attempt_log[0].address),
+    MEMBER(161, TEXT, attempt_log[1].address),
+    MEMBER(162, TEXT, attempt_log[2].address),
+    MEMBER(163, TEXT, attempt_log[3].address),
+    MEMBER(164, TEXT, attempt_log[4].address),
+    MEMBER(165, TEXT, attempt_log[5].address),
+    MEMBER(166, TEXT, attempt_log[6].address),
+    MEMBER(167, TEXT, attempt_log[7].address),
 };
 
 static void put_number(uint8_t *to, uint64_t value, size_t width)
@@ -314,13 +355,12 @@ static int decode_attempts(const uint8_t *value, size_t length, struct job *job)
         return -EBADMSG;
     job->attempt_count = (uint32_t)(length / ATTEMPT_BYTES);
     for (uint32_t i = 0; i < job->attempt_count; i++, value += ATTEMPT_BYTES) {
-        job->attempt_log[i] = (struct job_attempt){
-            .at_usec = get_number(value, 8),
-            .code = (uint32_t)get_number(value + 8, 4),
-            .http_status = (int32_t)(uint32_t)get_number(value + 12, 4),
-            .phase = (uint32_t)get_number(value + 16, 4),
-            .offset = get_number(value + 20, 8),
-        };
+        struct job_attempt *attempt = &job->attempt_log[i];
+        attempt->at_usec = get_number(value, 8);
+        attempt->code = (uint32_t)get_number(value + 8, 4);
+        attempt->http_status = (int32_t)(uint32_t)get_number(value + 12, 4);
+        attempt->phase = (uint32_t)get_number(value + 16, 4);
+        attempt->offset = get_number(value + 20, 8);
     }
     return 0;
 }

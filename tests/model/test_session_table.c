@@ -268,6 +268,8 @@ static const char *kind_name(enum exchange_kind kind)
         return "Close";
     case EXCHANGE_CANCEL:
         return "Cancel";
+    case EXCHANGE_REPLY:
+        return "Reply";
     }
     return "?";
 }
@@ -291,6 +293,8 @@ static const char *action_name(const struct session_output *out)
         return "GONE";
     case SESSION_ACTION_IDLE:
         return "idle";
+    case SESSION_ACTION_STORE_REPLY:
+        return "store";
     }
     return "?";
 }

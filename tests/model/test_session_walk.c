@@ -218,6 +218,7 @@ static bool serve(struct world *world)
     case EXCHANGE_PING:
         answer(world, 200, NULL);
         return true;
+    case EXCHANGE_REPLY:
     case EXCHANGE_NONE:
         break;
     }
@@ -306,6 +307,7 @@ static void check_end(const struct world *world)
     case SESSION_ACTION_PERSIST:
     case SESSION_ACTION_WAIT:
     case SESSION_ACTION_IDLE:
+    case SESSION_ACTION_STORE_REPLY:
         break;
     }
     fail_msg("this is no end");
@@ -405,6 +407,8 @@ static bool live(struct world *world)
     case SESSION_ACTION_GONE:
         check_end(world);
         return false;
+    case SESSION_ACTION_STORE_REPLY:
+        break;
     }
     return false;
 }

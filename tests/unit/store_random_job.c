@@ -70,6 +70,50 @@ static void draw_session(uint64_t *seed, struct session_record *session)
     session->lost_session_tried = draw_flag(seed);
     session->close_attempted = draw_flag(seed);
     session->source_error_tried = draw_flag(seed);
+    draw_text(seed, session->host_id, sizeof(session->host_id));
+    session->host_fallback_usec = draw(seed);
+    session->host_down_usec = draw(seed);
+    session->host_down = draw_flag(seed);
+    draw_text(seed, session->reply_url, sizeof(session->reply_url));
+    session->reply_from_origin = draw_flag(seed);
+    session->reply_tail_sent = draw_flag(seed);
+    session->reply_stored = draw_flag(seed);
+    session->has_reply_total = draw_flag(seed);
+    session->reply_total = draw(seed);
+    session->reply_offset = draw(seed);
+    draw_text(seed, session->reply_validator, sizeof(session->reply_validator));
+    session->reply_restarts = (uint32_t)draw(seed);
+}
+
+/* Each text is a value that its key accepts: a record with another one is refused. */
+static void draw_access(uint64_t *seed, struct access *access)
+{
+    static const char *const words[ACCESS_TEXTS] = {
+        [ACCESS_AUTH] = "negotiate",
+        [ACCESS_CREDENTIAL] = "work",
+        [ACCESS_CERT] = "/etc/client.pem",
+        [ACCESS_KEY_FILE] = "/etc/client.key",
+        [ACCESS_CACERT] = "/etc/ca.pem",
+        [ACCESS_PINNED_KEY] = "sha256//abc=",
+        [ACCESS_PROXY] = "http://proxy:3128",
+        [ACCESS_PROXY_CREDENTIAL] = "proxy",
+        [ACCESS_NOPROXY] = "localhost,.lan",
+        [ACCESS_HEADER_FILE] = "/etc/headers",
+        [ACCESS_USER_AGENT] = "Microsoft BITS/7.8",
+        [ACCESS_METHOD_OVERRIDE] = "post-only",
+        [ACCESS_PROTOCOL_GUID] = "{7DF0354D-249B-430F-820D-3D2A9BEF4931}",
+    };
+    const char *reason;
+
+    for (size_t i = 0; i < access_keys_count; i++) {
+        const struct access_key *key = &access_keys[i];
+        if (!draw_flag(seed))
+            continue;
+        if (key->is_flag)
+            access_set_flag(access, key, draw_flag(seed));
+        else
+            assert(access_set_text(access, key, words[key->text], &reason) == 0);
+    }
 }
 
 static void draw_identity(uint64_t *seed, struct source_identity *identity)
@@ -107,6 +151,7 @@ static void draw_errors(uint64_t *seed, struct job *job)
             .phase = (uint32_t)draw(seed),
             .offset = draw(seed),
         };
+        draw_text(seed, job->attempt_log[i].address, sizeof(job->attempt_log[i].address));
     }
 }
 
@@ -119,6 +164,8 @@ static void draw_strings(uint64_t *seed, struct job *job)
     job->url = draw_string(seed, JOB_URL_MAX, "https://");
     job->host = draw_string(seed, JOB_HOST_MAX, "");
     job->source = draw_string(seed, JOB_SOURCE_MAX, "/");
+    if (draw_flag(seed))
+        job->reply_path = draw_string(seed, JOB_SOURCE_MAX, "/");
     draw_text(seed, job->server, sizeof(job->server));
     draw_text(seed, job->address, sizeof(job->address));
 }
@@ -151,6 +198,7 @@ struct job *random_job(uint64_t *seed)
     job->run = draw(seed);
     draw_strings(seed, job);
     draw_session(seed, &job->session);
+    draw_access(seed, &job->access);
     draw_identity(seed, &job->identity);
     draw_errors(seed, job);
     return job;

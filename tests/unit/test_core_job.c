@@ -131,9 +131,9 @@ static void enums_from_the_disk_are_checked(void **state)
     job->priority = (enum job_priority)4;
     assert_int_equal(job_validate(job, NULL), -EINVAL);
     job->priority = PRIORITY_LOW;
-    job->session.phase = (enum session_phase)4;
+    job->session.phase = (enum session_phase)5;
     assert_int_equal(job_validate(job, NULL), -EINVAL);
-    job->session.phase = SESSION_CANCEL;
+    job->session.phase = SESSION_REPLY;
     job->attempt_count = JOB_ATTEMPTS_KEPT;
     assert_int_equal(job_validate(job, NULL), 0);
     job->attempt_count++;

@@ -49,9 +49,15 @@ static void assert_same_job(const struct job *a, const struct job *b)
     assert_text(a->url, b->url);
     assert_text(a->host, b->host);
     assert_text(a->source, b->source);
+    assert_text(a->reply_path, b->reply_path);
+    for (size_t i = 0; i < ACCESS_TEXTS; i++)
+        assert_text(a->access.texts[i], b->access.texts[i]);
     assert_string_equal(a->server, b->server);
     assert_string_equal(a->address, b->address);
     assert_string_equal(a->session.session_id, b->session.session_id);
+    assert_string_equal(a->session.host_id, b->session.host_id);
+    assert_string_equal(a->session.reply_url, b->session.reply_url);
+    assert_string_equal(a->session.reply_validator, b->session.reply_validator);
     assert_string_equal(a->failure.name, b->failure.name);
     assert_string_equal(a->failure.text, b->failure.text);
     assert_memory_equal(a->identity.boot_id, b->identity.boot_id, sizeof(a->identity.boot_id));
@@ -62,6 +68,7 @@ static void assert_same_job(const struct job *a, const struct job *b)
         assert_int_equal(a->attempt_log[i].http_status, b->attempt_log[i].http_status);
         assert_int_equal(a->attempt_log[i].phase, b->attempt_log[i].phase);
         assert_int_equal(a->attempt_log[i].offset, b->attempt_log[i].offset);
+        assert_string_equal(a->attempt_log[i].address, b->attempt_log[i].address);
     }
 }
 
@@ -73,10 +80,14 @@ static void assert_same_rest(const struct job *a, const struct job *b)
     memcpy(&left, a, sizeof(left));
     memcpy(&right, b, sizeof(right));
     for (struct job *job = &left; job; job = job == &left ? &right : NULL) {
-        job->key = job->name = job->group = job->url = job->host = job->source = NULL;
+        job->key = job->name = job->group = job->url = job->host = job->source = job->reply_path = NULL;
+        memset(job->access.texts, 0, sizeof(job->access.texts));
         memset(job->server, 0, sizeof(job->server));
         memset(job->address, 0, sizeof(job->address));
         memset(job->session.session_id, 0, sizeof(job->session.session_id));
+        memset(job->session.host_id, 0, sizeof(job->session.host_id));
+        memset(job->session.reply_url, 0, sizeof(job->session.reply_url));
+        memset(job->session.reply_validator, 0, sizeof(job->session.reply_validator));
         memset(job->failure.name, 0, sizeof(job->failure.name));
         memset(job->failure.text, 0, sizeof(job->failure.text));
         memset(job->attempt_log, 0, sizeof(job->attempt_log));
@@ -106,11 +117,12 @@ static void the_record_knows_every_member(void **state)
 {
     (void)state;
     assert_int_equal(sizeof(struct job_options), 40);
-    assert_int_equal(sizeof(struct job_attempt), 32);
+    assert_int_equal(sizeof(struct job_attempt), 80);
+    assert_int_equal(sizeof(struct access), 112);
     assert_int_equal(sizeof(struct source_identity), 88);
     assert_int_equal(sizeof(struct failure), 576);
-    assert_int_equal(sizeof(struct session_record), 376);
-    assert_int_equal(sizeof(struct job), 1640);
+    assert_int_equal(sizeof(struct session_record), 3056);
+    assert_int_equal(sizeof(struct job), 4824);
 }
 
 static void a_record_that_was_cut_off_is_refused(void **state)
@@ -218,7 +230,7 @@ static void a_field_of_the_wrong_shape_is_refused(void **state)
         {"an attempt that is cut off", 95, 27, "123456789012345678901234567"},
         {"a key with a NUL in it", 7, 3, "a\0b"},
         {"an empty key", 7, 0, ""},
-        {"a phase that does not exist", 60, 4, "\4\0\0\0"},
+        {"a phase that does not exist", 60, 4, "\5\0\0\0"},
     };
     _cleanup_(job_free_p) struct job *job = job_new();
     size_t size, longer_size;

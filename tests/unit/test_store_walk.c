@@ -69,7 +69,7 @@ static struct command *draw_command(uint32_t *seed, uint64_t last_id)
     attempt->update.next_attempt_usec = FIXTURE_NOW + draw(seed, 1000);
     attempt->update.progress = draw(seed, 3) == 0;
     attempt->update.session.session_id[0] = draw(seed, 2) == 0 ? 'S' : '\0';
-    attempt->update.session.phase = (enum session_phase)draw(seed, SESSION_CANCEL + 1);
+    attempt->update.session.phase = (enum session_phase)draw(seed, SESSION_REPLY + 1);
     return attempt;
 }
 
