@@ -30,6 +30,7 @@
 #define REPLY_RANGE_BYTES  (1 * MIB)    /* one GET asks for at most so much, and it is held in memory */
 #define REPLY_MAX_BYTES    (1024 * MIB) /* a longer reply is refused: an answer, not a download */
 #define REPLY_RESTARTS_MAX 5            /* times that a reply may change while it is fetched */
+#define REPLY_SWEEP_BATCH  1000         /* names that the sweep at start reads, and asks the loop for, at a time */
 
 /* Fragments. */
 #define FRAGMENT_FLOOR_BYTES   (5 * KIB) /* the smallest that Windows sends; below it overhead is all there is */

@@ -7,8 +7,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct reply_call;
+TAILQ_HEAD(reply_call_list, reply_call);
+
 struct io {
     struct pool *pool;
     size_t sources_count;
     uint8_t boot_id[16];
+    struct reply_call_list reply_calls; /* those of one job in order, one at a time in the pool */
 };
+
+/*
+ * One request, embedded first in what it needs. It may outlive the io in a thread that is stuck: what runs there points
+ * at nothing but itself.
+ *
+ *   new ─▶ submit ─▶ run() on a thread ─▶ finish() on the loop, which submits again, or calls back and frees
+ *
+ * Once the owner has cancelled it, finish() does not run any more; free() does.
+ */
+struct io_request {
+    struct pool_job job;
+    struct pool *pool;
+    void (*run)(struct io_request *request);
+    void (*finish)(struct io_request *request);
+    void (*free)(struct io_request *request);   /* on the loop, or on a thread once the pool has gone */
+    void (*cancel)(struct io_request *request); /* while it is not in the pool; NULL where it always is */
+    bool in_pool;
+    bool cancelled;
+};
+
+void io_request_init(struct io_request *request, struct io *io);
+void io_request_submit(struct io_request *request);
+
+/* Of reply.c, when the io goes. */
+void reply_calls_drop(struct reply_call_list *calls);

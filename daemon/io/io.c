@@ -7,15 +7,12 @@
 #include <errno.h>
 #include <string.h>
 
-/* It may outlive the io in a thread that is stuck: it points at nothing but itself. */
-struct io_request {
-    struct pool_job job;
-    struct pool *pool;
+struct look {
+    struct io_request request;
     char *path;
     uint8_t boot_id[16];
     void (*done)(void *userdata, int result, const struct source_identity *identity);
     void *userdata;
-    bool cancelled;
     int result;
     struct source_identity identity;
 };
@@ -27,6 +24,7 @@ int io_new(struct mailbox *mailbox, unsigned threads, struct io **ret)
     if (!io)
         return -ENOMEM;
     file_boot_id(io->boot_id);
+    TAILQ_INIT(&io->reply_calls);
     int r = pool_new(mailbox, threads, &io->pool);
     if (r < 0)
         return r;
@@ -39,6 +37,7 @@ struct io *io_free(struct io *io)
     if (!io)
         return NULL;
     assert(io->sources_count == 0);
+    reply_calls_drop(&io->reply_calls);
     pool_free(io->pool);
     free(io);
     return NULL;
@@ -49,64 +48,103 @@ bool io_dispatch(struct io *io, struct message *message)
     return pool_dispatch(io->pool, message);
 }
 
-static struct io_request *io_request_free(struct io_request *request)
-{
-    if (!request)
-        return NULL;
-    free(request->path);
-    free(request);
-    return NULL;
-}
-DEFINE_CLEANUP(struct io_request *, io_request_free);
+/* ---- requests ---- */
 
-static void look_run(struct pool_job *job)
+static void request_run(struct pool_job *job)
 {
     struct io_request *request = (struct io_request *)job;
+
+    request->run(request);
+}
+
+static void request_finish(struct pool_job *job)
+{
+    struct io_request *request = (struct io_request *)job;
+
+    request->in_pool = false;
+    if (request->cancelled)
+        request->free(request);
+    else
+        request->finish(request);
+}
+
+static void request_drop(struct pool_job *job)
+{
+    struct io_request *request = (struct io_request *)job;
+
+    request->free(request);
+}
+
+void io_request_init(struct io_request *request, struct io *io)
+{
+    request->job = (struct pool_job){.run = request_run, .finish = request_finish, .drop = request_drop};
+    request->pool = io->pool;
+}
+
+void io_request_submit(struct io_request *request)
+{
+    assert(!request->in_pool);
+    request->in_pool = true;
+    pool_submit(request->pool, &request->job);
+}
+
+void io_request_cancel(struct io_request *request)
+{
+    if (!request->in_pool && request->cancel)
+        request->cancel(request);
+    else if (request->in_pool && pool_withdraw(request->pool, &request->job))
+        request->free(request);
+    else
+        request->cancelled = true;
+}
+
+/* ---- looking at a file ---- */
+
+static void look_run(struct io_request *request)
+{
+    struct look *look = (struct look *)request;
     _cleanup_close_ int fd = -1;
 
-    request->result = file_open(request->path, &fd);
-    if (request->result >= 0)
-        request->result = file_identify(fd, request->boot_id, &request->identity);
+    look->result = file_open(look->path, &fd);
+    if (look->result >= 0)
+        look->result = file_identify(fd, look->boot_id, &look->identity);
 }
 
-static void look_finish(struct pool_job *job)
+static void look_free(struct io_request *request)
 {
-    _cleanup_(io_request_free_p) struct io_request *request = (struct io_request *)job;
+    struct look *look = (struct look *)request;
 
-    if (!request->cancelled)
-        request->done(request->userdata, request->result, &request->identity);
+    free(look->path);
+    free(look);
 }
 
-static void look_drop(struct pool_job *job)
+static void look_finish(struct io_request *request)
 {
-    io_request_free((struct io_request *)job);
+    struct look *look = (struct look *)request;
+
+    look->done(look->userdata, look->result, &look->identity);
+    look_free(request);
 }
 
 int io_look(struct io *io, const char *path,
             void (*done)(void *userdata, int result, const struct source_identity *identity), void *userdata,
             struct io_request **ret)
 {
-    _cleanup_(io_request_free_p) struct io_request *request = calloc(1, sizeof(*request));
+    _cleanup_free_ struct look *look = calloc(1, sizeof(*look));
 
-    if (!request)
+    if (!look)
         return -ENOMEM;
-    request->job = (struct pool_job){.run = look_run, .finish = look_finish, .drop = look_drop};
-    request->pool = io->pool;
-    request->done = done;
-    request->userdata = userdata;
-    memcpy(request->boot_id, io->boot_id, sizeof(request->boot_id));
-    request->path = strdup(path);
-    if (!request->path)
+    look->path = strdup(path);
+    if (!look->path)
         return -ENOMEM;
-    pool_submit(io->pool, &request->job);
-    *ret = TAKE_PTR(request);
+    io_request_init(&look->request, io);
+    look->request.run = look_run;
+    look->request.finish = look_finish;
+    look->request.free = look_free;
+    look->done = done;
+    look->userdata = userdata;
+    memcpy(look->boot_id, io->boot_id, sizeof(look->boot_id));
+    io_request_submit(&look->request);
+    *ret = &TAKE_PTR(look)->request;
     return 0;
-}
-
-void io_request_cancel(struct io_request *request)
-{
-    if (pool_withdraw(request->pool, &request->job))
-        io_request_free(request);
-    else
-        request->cancelled = true;
 }

@@ -70,7 +70,7 @@ int io_remove_reply(struct io *io, const struct reply_place *place);
 
 /*
  * At start: removes from STATE/replies what belongs to no job. IS_KNOWN runs on the loop, from io_dispatch(). DONE may
- * be NULL; it gets the number of files removed, or a negative errno.
+ * be NULL; it gets the number of jobs whose files were removed, or a negative errno.
  */
 int io_sweep_replies(struct io *io, const char *state_directory, bool (*is_known)(void *userdata, uint64_t job_id),
                      void (*done)(void *userdata, int result), void *userdata, struct io_request **ret);
