@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from support.uploads import FS, LOCAL_FILE, LOCAL_FILE_CHANGED, SMALL, Case
+from support.uploads import FS, LOCAL_FILE, LOCAL_FILE_CHANGED, SMALL, Case, one_at_a_time
 
 
 def test_assertion_33_pause_sends_nothing_and_resume_pings_first(case: Case):
@@ -206,11 +206,16 @@ def test_no_progress_ends_a_job_that_keeps_meeting_trouble(case: Case):
     assert case.packets().count("create") >= 2
 
 
-def test_two_jobs_never_share_a_connection_at_a_time(home, serve):
-    """Some servers keep the session with the connection: the messages of two jobs do not mix on one."""
-    server = serve("--bind-sessions", "--fault", "fragment: ack-delay 5ms")
-    bus = home.daemon(**SMALL).bus
-    jobs = [bus.add(home.file(f"{i}.bin", size=20 * FS), f"{server.url}/{i}") for i in range(4)]
+def test_jobs_side_by_side_share_neither_a_session_nor_a_connection(case: Case):
+    """Some servers keep the session with the connection: the messages of two jobs do not mix on one, and within a
+    session one request follows the other."""
+    case.start("--bind-sessions", "--fault", "fragment: ack-delay 5ms")
+    jobs = [case.add(case.home.file(f"{i}.bin", size=20 * FS), f"{case.server.url}/{i}") for i in range(4)]
     for job in jobs:
-        assert bus.wait(job, "done", "failed")["AttemptLog"] == []
-    assert len(server.requests("create")) == 4
+        assert case.daemon.bus.wait(job, "done", "failed")["AttemptLog"] == []
+    entries = case.server.requests()
+    assert len([entry for entry in entries if entry["packet"] == "create"]) == 4
+    for i in range(4):
+        own = [entry for entry in entries if entry["target"] == f"/{i}"]
+        assert one_at_a_time(own) and len({entry["session"] for entry in own}) == 1
+        assert (case.server.root / str(i)).stat().st_size == 20 * FS

@@ -2,11 +2,12 @@
 """Conformance: what a server refuses, forgets or never answers."""
 import select
 import socket
-import threading
 
 import pytest
 
-from support.uploads import (ACCESS_DENIED, FS, INVALID_SERVER_RESPONSE, REMOTE_FILE, SMALL, TIMEOUT, Case, http_error)
+from server.scripted import ack, hold_open
+from support.uploads import (ACCESS_DENIED, FS, INVALID_SERVER_RESPONSE, PROTOCOL, REMOTE_FILE, SMALL, TIMEOUT, Case,
+                             http_error)
 from support.wait import poll
 
 
@@ -93,48 +94,15 @@ def test_assertion_25_an_ack_that_ends_with_the_connection_is_accepted(case: Cas
     assert case.starts() == [0, FS, 2 * FS]
 
 
-class HeldOpen(threading.Thread):
-    """Acknowledges, but neither says how long its answers are nor ends the connection; counts what was asked."""
-
-    HEAD = (b"HTTP/1.1 200 OK\r\nBITS-Packet-Type: Ack\r\nBITS-Session-Id: {1}\r\n"
-            b"BITS-Protocol: {7df0354d-249b-430f-820d-3d2a9bef4931}\r\n\r\n")
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/x"
-        self.requests, self.open = 0, []
-        self.start()
-
-    def run(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.open.append(connection)
-            data = b""
-            while b"\r\n\r\n" not in data and (piece := connection.recv(65536)):
-                data += piece
-            if b"\r\n\r\n" in data:
-                self.requests += 1
-                connection.sendall(self.HEAD)
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for connection in self.open:
-            connection.close()
-
-
-def test_assertion_25_an_ack_without_an_end_does_not_block_past_the_timer(home):
+def test_assertion_25_an_ack_without_an_end_does_not_block_past_the_timer(case: Case):
     """No Content-Length, and the connection stays open: the response timer ends the wait."""
-    server = HeldOpen()
-    bus = home.daemon(**SMALL, ResponseTimeout="1s").bus
-    job = bus.add(home.file(size=10_000), server.url, no_progress_timeout=0)
-    assert bus.wait(job, "failed", "done")["Error"][1] == TIMEOUT
-    assert server.requests == 1
-    server.close()
+    with case.scripted() as server:
+        server.script["Create-Session"] = hold_open(
+            ack(session="{1}", BITS_Protocol=PROTOCOL, Content_Length=None))
+        case.start_daemon(**SMALL, ResponseTimeout="1s")
+        case.id = case.add(case.home.file(size=10_000), server.url + "x", no_progress_timeout=0)
+        case.failed(TIMEOUT)
+        assert [request.packet for request in server.requests] == ["Create-Session"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -226,9 +194,9 @@ def test_retry_lifts_the_wait(case: Case):
     case.done()
 
 
-def test_refused_connections_are_retried_with_growing_delays(home, closed_port):
-    bus = home.daemon(**SMALL).bus
-    job = bus.add(home.file(size=100), f"http://127.0.0.1:{closed_port}/x")
-    seen = poll(lambda: (now := bus.job(job))["Attempts"] >= 5 and now, "five attempts")
+def test_refused_connections_are_retried_with_growing_delays(case: Case, closed_port):
+    case.start_daemon(**SMALL)
+    case.id = case.add(case.home.file(size=100), f"{case.way.scheme}://127.0.0.1:{closed_port}/x")
+    seen = poll(lambda: (now := case.job)["Attempts"] >= 5 and now, "five attempts")
     times = [attempt[0] for attempt in seen["AttemptLog"]]
     assert times[-1] - times[-2] > (times[1] - times[0]) / 2

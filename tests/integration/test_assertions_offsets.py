@@ -85,7 +85,7 @@ def test_assertion_40_ranges_past_4_gib_are_exact(case: Case):
     case.daemon.bus.verb(case.id, "Cancel")
     with open(case.source, "r+b") as source:
         source.truncate(size)
-    case.id = case.daemon.bus.add(case.source, case.server.url + "/large")
+    case.id = case.add(case.source, case.server.url + "/large")
     job = case.wait("done", "failed", "retrying")
     assert job["State"] == "done" and no_error(job), job
     assert [(f.first, f.last) for f in case.fragments()] == [
@@ -103,7 +103,7 @@ def test_assertion_40_a_server_that_counts_in_32_bits_is_named_not_looped(case: 
     case.daemon.bus.verb(case.id, "Cancel")
     with open(case.source, "r+b") as source:
         source.truncate(5 * (1 << 30) + 1)
-    case.id = case.daemon.bus.add(case.source, case.server.url + "/large")
+    case.id = case.add(case.source, case.server.url + "/large")
     job = case.failed()
     assert "32" in job["Error"][2] or "4 GiB" in job["Error"][2], job["Error"]
     assert len(case.fragments()) <= 4 and "close" not in case.packets()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A D-Bus caller of the daemon's private socket."""
+"""A D-Bus caller of the daemon, on its private socket or on a message bus."""
 import socket
 
 import dbus
@@ -8,6 +8,7 @@ import dbus.lowlevel
 
 from support.wait import poll
 
+BUS_NAME = "org.bitsq1"
 MANAGER = "org.bitsq1.Manager"
 JOB = "org.bitsq1.Job"
 ROOT = "/org/bitsq1"
@@ -104,6 +105,10 @@ class Bus:
 
     def close(self):
         self.connection.close()
+
+    def is_there(self):
+        """Whether a daemon has the name on the message bus."""
+        return bool(self.connection.name_has_owner(self.name))
 
     def call(self, path, interface, method, signature, *arguments):
         try:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from support import tree
-from support.bus import Bus, connect_error
+from support.bus import BUS_NAME, Bus, connect_error
 from support.wait import DEADLINE_S, POLL_S, poll
 
 BITSQD = tree.BUILD / "daemon" / "bitsqd"
@@ -59,6 +59,7 @@ class Home:
             "BITSQ_DAEMON": str(BITSQD), **tree.SANITIZERS,
         }
         self.daemons = []
+        self.message_bus = None  # the address of the bus that callers of the daemon are to take
         self.config()
 
     @property
@@ -170,6 +171,9 @@ class Daemon:
             return False
         if connect_error(address):
             return False
+        if self.home.message_bus:
+            self._bus = self._bus or Bus(self.home.message_bus, BUS_NAME)
+            return self._bus.is_there()
         self._bus = Bus(address)
         return True
 

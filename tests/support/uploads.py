@@ -4,6 +4,7 @@ import os
 import re
 import time
 
+from server.scripted import ScriptedServer
 from support.wait import poll
 
 FS = 4096  # the fragment size of most assertions
@@ -39,16 +40,35 @@ class Fragment:
 class Case:
     """Made by the fixture `case`: case(FAULT..., size=...) starts a server that misbehaves so, a daemon and a job."""
 
-    def __init__(self, home, serve):
-        self.home, self.serve = home, serve
+    def __init__(self, home, serve, way):
+        self.home, self.way, self._serve = home, way, serve
         self.server = self.daemon = self.source = self.id = None
+
+    def start(self, *options, config=None):
+        """A server with these options and a daemon, without a job."""
+        self.server = self.serve(*options)
+        self.start_daemon(**(SMALL if config is None else config))
+
+    def serve(self, *options):
+        return self._serve(*options)
+
+    def scripted(self, handler=None, **more):
+        """A server that answers what the test says, byte for byte."""
+        return ScriptedServer(handler, **more)
+
+    def start_daemon(self, **config):
+        self.daemon = self.home.daemon(**config)
+        return self.daemon
+
+    def add(self, source, url, **job):
+        """Another job; returns its id."""
+        return self.daemon.bus.add(source, url, **job)
 
     def __call__(self, *faults, size=10_000, options=(), config=None, data=None, path="/target", **job):
         rules = [word for fault in faults for word in ("--fault", fault)]
-        self.server = self.serve(*options, *rules)
-        self.daemon = self.home.daemon(**(SMALL if config is None else config))
+        self.start(*options, *rules, config=config)
         self.source = self.home.file(size=size, data=data)
-        self.id = self.daemon.bus.add(self.source, self.server.url + path, **job)
+        self.id = self.add(self.source, self.server.url + path, **job)
         return self
 
     @property
