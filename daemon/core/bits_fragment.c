@@ -2,9 +2,11 @@
 /*
  * Fragments: how long the next one is, what an answer says of the offset, and when an upload goes round in circles.
  *
- * The length starts at 256 KiB and doubles as long as Acks come quickly, so that a fast line is not spent on round
- * trips; it halves where one took more than half a time slice, or was lost, so that a slow or broken line does not
- * send the same megabytes again and again. A length that a server refused is never reached again in that session.
+ * The length starts at 256 KiB and grows as long as Acks come quickly, so that a fast line is not spent on round trips:
+ * fourfold after an Ack within a second, else twofold. A fragment that took more than half a time slice is cut to what
+ * the line carries in a quarter of one. One that was lost is halved, and what comes after it grows slowly until it has
+ * passed the length that was lost: on a line that breaks often, long fragments are sent for nothing. A length that a
+ * server refused is never reached again in that session. tests/unit/test_core_fragment_rule.c shows what comes of it.
  */
 #include "core/bits.h"
 
@@ -95,6 +97,8 @@ void bits_fragment_lost(struct session *session)
 {
     uint64_t bytes = length_in_force(session);
 
+    session->fragment_lost_bytes = max_u64(bytes, session->fragment_lost_bytes);
+    session->acks_before_growth = FRAGMENT_ACKS_AFTER_LOSS;
     if (bytes > shortest(session))
         shrink(session, bytes, shortest(session));
 }
@@ -119,20 +123,50 @@ void bits_fragment_too_long(struct step *step)
     bits_go_on(step);
 }
 
+/* A fragment that outlasts its slice keeps others waiting: the line's own rate says how long it may be. */
+static void cut_length(struct session *session, uint64_t bytes, uint64_t elapsed_usec, uint64_t target_usec)
+{
+    uint64_t fitting = (uint64_t)((double)bytes * (double)target_usec / (double)elapsed_usec);
+
+    session->record.fragment_bytes = max_u64(min_u64(fitting, bytes / 2), shortest(session));
+    session->record_changed = true;
+}
+
+/* After a loss, a longer fragment is tried only when several of this length have come through. */
+static bool may_grow(struct session *session, uint64_t bytes)
+{
+    if (session->fragment_lost_bytes == 0)
+        return true;
+    if (session->acks_before_growth > 0)
+        session->acks_before_growth--;
+    if (session->acks_before_growth > 0)
+        return false;
+    session->acks_before_growth = FRAGMENT_ACKS_AFTER_LOSS;
+    if (bytes >= session->fragment_lost_bytes)
+        session->fragment_lost_bytes = 0;
+    return true;
+}
+
 /* After an Ack to a Fragment that was as long as the length in force. */
 static void adapt_length(struct session *session, uint64_t elapsed_usec)
 {
     struct session_record *record = &session->record;
     uint64_t bytes = length_in_force(session);
     uint64_t slice = session->parameters.time_slice_usec > 0 ? session->parameters.time_slice_usec : USEC_INFINITY;
+    bool is_careful = session->fragment_lost_bytes > 0;
 
     if (elapsed_usec > slice / 2) {
-        bits_fragment_lost(session);
+        cut_length(session, bytes, elapsed_usec, slice / 4);
         return;
     }
-    if (elapsed_usec >= FRAGMENT_QUICK_USEC || elapsed_usec >= slice / 4)
+    if (elapsed_usec >= FRAGMENT_QUICK_USEC || elapsed_usec >= slice / 4 || !may_grow(session, bytes))
         return;
-    uint64_t longer = min_u64(bytes > UINT64_MAX / 2 ? UINT64_MAX : 2 * bytes, longest(session));
+    bool is_very_quick = !is_careful && elapsed_usec < FRAGMENT_VERY_QUICK_USEC && elapsed_usec < slice / 8;
+    uint64_t factor = is_very_quick ? 4 : 2;
+    uint64_t longer = min_u64(bytes > UINT64_MAX / factor ? UINT64_MAX : factor * bytes, longest(session));
+    /* Below a refused length as far as possible. */
+    if (record->fragment_ceiling_bytes != 0 && longer >= record->fragment_ceiling_bytes)
+        longer = 2 * bytes;
     if (record->fragment_ceiling_bytes == 0 || longer < record->fragment_ceiling_bytes)
         record->fragment_bytes = longer;
 }

@@ -33,11 +33,13 @@
 #define REPLY_SWEEP_BATCH  1000         /* names that the sweep at start reads, and asks the loop for, at a time */
 
 /* Fragments. */
-#define FRAGMENT_FLOOR_BYTES   (5 * KIB) /* the smallest that Windows sends; below it overhead is all there is */
-#define FRAGMENT_START_BYTES   (256 * KIB)
-#define FRAGMENT_MAX_BYTES     (24 * MIB)        /* default; IIS accepts 30,000,000 bytes in one request */
-#define FRAGMENT_CEILING_BYTES (1024 * MIB)      /* the largest that may be configured */
-#define FRAGMENT_QUICK_USEC    UINT64_C(5000000) /* an Ack within this lets the fragment grow */
+#define FRAGMENT_FLOOR_BYTES     (5 * KIB) /* the smallest that Windows sends; below it overhead is all there is */
+#define FRAGMENT_START_BYTES     (256 * KIB)
+#define FRAGMENT_MAX_BYTES       (24 * MIB)        /* default; IIS accepts 30,000,000 bytes in one request */
+#define FRAGMENT_CEILING_BYTES   (1024 * MIB)      /* the largest that may be configured */
+#define FRAGMENT_QUICK_USEC      UINT64_C(5000000) /* an Ack within this lets the fragment grow twofold, */
+#define FRAGMENT_VERY_QUICK_USEC UINT64_C(1000000) /* within this fourfold */
+#define FRAGMENT_ACKS_AFTER_LOSS 6                 /* Acks in a row before a length that followed a loss grows again */
 
 /* Loop guards of the session, each without progress in between. */
 #define SESSION_RESTARTS_BEFORE_WAIT 2 /* fresh sessions at once; the next ones wait */

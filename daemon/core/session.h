@@ -129,6 +129,8 @@ struct session {
     uint64_t fragment_sent_bytes;   /* length of the Fragment under way, */
     uint64_t fragment_resent_bytes; /* how much of it had been sent before, */
     uint64_t sent_high_before;      /* and sent_high_offset before it */
+    uint64_t fragment_lost_bytes;   /* the longest that was lost on the way, until one as long came through; 0 = none */
+    uint32_t acks_before_growth;    /* while there is one */
     uint64_t started_usec;          /* CLOCK_MONOTONIC up to which no_progress_usec has been counted */
     struct failure failure; /* why a best-effort Cancel-Session is under way, and when it is through, whatever came: */
     bool drop_then_fail;    /* the job ends */

@@ -294,8 +294,8 @@ static void a_server_that_counts_in_32_bits_is_named_not_followed(void **state)
     (void)state;
     player_open(&p, UINT64_C(5368709121));
     player_ack(&p, 200, NEXT(4294901760));
-    assert_fragment(&p, UINT64_C(4294901760), UINT64_C(4294901760) + 524287);
-    player_ack(&p, 200, NEXT(458752)); /* 4295426048 modulo 2^32 */
+    assert_fragment(&p, UINT64_C(4294901760), UINT64_C(4294901760) + 1048575);
+    player_ack(&p, 200, NEXT(983040)); /* 4295950336 modulo 2^32 */
     assert_failure(&p, FAIL, HR_INVALID_SERVER_RESPONSE);
     assert_non_null(strstr(p.out.failure.text, "32 bits"));
 }

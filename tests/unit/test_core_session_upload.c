@@ -37,7 +37,7 @@ static void row_2_resuming_pings_and_goes_on_where_it_stopped(void **state)
     assert_sends(&p, PING);
     assert_null(player_header(&p, "BITS-Session-Id"));
     player_ack(&p, 200, "");
-    assert_fragment(&p, 262144, 786431);
+    assert_fragment(&p, 262144, 999999);
 }
 
 static void row_2_resuming_before_the_close_pings_and_closes(void **state)
@@ -356,7 +356,7 @@ static void row_13a_a_crash_after_the_last_ack_leads_to_the_close(void **state)
     assert_action(&p, PERSIST);
 }
 
-static void row_14_fragments_double_while_acks_are_quick(void **state)
+static void row_14_fragments_grow_while_acks_are_quick(void **state)
 {
     struct player p;
 
@@ -364,12 +364,13 @@ static void row_14_fragments_double_while_acks_are_quick(void **state)
     player_open(&p, 100 * MIB);
     assert_int_equal(p.out.request.body_bytes, 256 * KIB);
     player_ack(&p, 200, NEXT(262144));
-    assert_int_equal(p.out.request.body_bytes, 512 * KIB);
-    player_ack(&p, 200, NEXT(786432));
-    assert_int_equal(p.out.request.body_bytes, 1 * MIB);
+    assert_int_equal(p.out.request.body_bytes, 1 * MIB); /* an Ack within a second: fourfold */
+    p.outcome.elapsed_usec = FRAGMENT_VERY_QUICK_USEC;
+    player_ack(&p, 200, NEXT(1310720));
+    assert_int_equal(p.out.request.body_bytes, 2 * MIB);
     p.outcome.elapsed_usec = FRAGMENT_QUICK_USEC; /* not quick any more */
-    player_ack(&p, 200, NEXT(1835008));
-    assert_int_equal(p.out.request.body_bytes, 1 * MIB);
+    player_ack(&p, 200, NEXT(3407872));
+    assert_int_equal(p.out.request.body_bytes, 2 * MIB);
 }
 
 static void row_14_fragments_never_exceed_the_maximum(void **state)
@@ -387,19 +388,23 @@ static void row_14_fragments_never_exceed_the_maximum(void **state)
     assert_int_equal(p.out.request.body_bytes, FRAGMENT_MAX_BYTES);
 }
 
-static void row_14_fragments_halve_when_one_takes_over_half_a_slice(void **state)
+static void row_14_fragments_are_cut_to_the_line_when_one_takes_over_half_a_slice(void **state)
 {
     struct player p;
 
     (void)state;
     player_open(&p, 100 * MIB);
-    p.outcome.elapsed_usec = p.session.parameters.time_slice_usec / 2 + 1;
-    player_ack(&p, 200, NEXT(262144));
-    assert_int_equal(p.out.request.body_bytes, 128 * KIB);
+    p.session.parameters.fragment_min_bytes = FRAGMENT_FLOOR_BYTES;
     p.session.parameters.time_slice_usec = 20 * USEC_PER_SEC;
+    p.outcome.elapsed_usec = 10 * USEC_PER_SEC + 1; /* a little over: half of it */
+    player_ack(&p, 200, NEXT(262144));
+    assert_int_equal(p.out.request.body_bytes, 128 * KIB - 1);
+    p.outcome.elapsed_usec = 40 * USEC_PER_SEC; /* an eighth of this rate is what fits into a quarter of the slice */
+    player_ack(&p, 200, NEXT(393215));
+    assert_int_equal(p.out.request.body_bytes, 16 * KIB - 1);
     p.outcome.elapsed_usec = 5 * USEC_PER_SEC; /* quick enough in itself, but not for this slice */
-    player_ack(&p, 200, NEXT(393216));
-    assert_int_equal(p.out.request.body_bytes, 128 * KIB);
+    player_ack(&p, 200, NEXT(409598));
+    assert_int_equal(p.out.request.body_bytes, 16 * KIB - 1);
 }
 
 static void row_14_fragments_halve_when_one_is_lost_but_not_below_the_minimum(void **state)
@@ -501,9 +506,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(row_13_a_file_of_one_byte_is_one_fragment),
     cmocka_unit_test(row_13a_an_empty_file_is_created_and_closed),
     cmocka_unit_test(row_13a_a_crash_after_the_last_ack_leads_to_the_close),
-    cmocka_unit_test(row_14_fragments_double_while_acks_are_quick),
+    cmocka_unit_test(row_14_fragments_grow_while_acks_are_quick),
     cmocka_unit_test(row_14_fragments_never_exceed_the_maximum),
-    cmocka_unit_test(row_14_fragments_halve_when_one_takes_over_half_a_slice),
+    cmocka_unit_test(row_14_fragments_are_cut_to_the_line_when_one_takes_over_half_a_slice),
     cmocka_unit_test(row_14_fragments_halve_when_one_is_lost_but_not_below_the_minimum),
     cmocka_unit_test(row_14_a_connection_that_never_stood_halves_nothing),
     cmocka_unit_test(the_first_fragment_after_a_restart_of_the_daemon_is_a_small_one),
