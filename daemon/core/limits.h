@@ -32,6 +32,14 @@
 #define REPLY_RESTARTS_MAX 5            /* times that a reply may change while it is fetched */
 #define REPLY_SWEEP_BATCH  1000         /* names that the sweep at start reads, and asks the loop for, at a time */
 
+/* What the user's files say of access to servers. */
+#define CREDENTIAL_FILE_BYTES   (32 * KIB)        /* a token at its longest and a comment fit */
+#define TOKEN_MAX               (16 * 1024 - 512) /* bytes of a token; with its header below the 16 KiB of common servers */
+#define TOKEN_COMMAND_WORDS_MAX 64
+#define HEADER_FILE_BYTES       (16 * KIB) /* they go with each request */
+#define HEADER_FILE_LINES_MAX   64         /* headers */
+#define NETRC_BYTES             (256 * KIB)
+
 /* Fragments. */
 #define FRAGMENT_FLOOR_BYTES     (5 * KIB) /* the smallest that Windows sends; below it overhead is all there is */
 #define FRAGMENT_START_BYTES     (256 * KIB)

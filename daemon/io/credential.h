@@ -28,6 +28,7 @@
 
 #include "base/cleanup.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define CREDENTIAL_REASON_MAX 160 /* bytes of what credential_parse() says */
@@ -39,9 +40,6 @@ struct credential {
     enum auth_scheme scheme; /* AUTH_ANY = it says none; never AUTH_NONE */
 };
 
-/* NAME as of ACCESS_CREDENTIAL: a file name that does not begin with a dot, of printable UTF-8. */
-bool credential_name_is_valid(const char *name);
-
 /*
  * Parses LENGTH bytes. -ENOMEM; or -EINVAL with a sentence in REASON that says where and why, and holds no value:
  * "line 3: the key \"pasword\" is unknown; ...".
@@ -49,6 +47,9 @@ bool credential_name_is_valid(const char *name);
 int credential_parse(const char *text, size_t length, struct credential *ret,
                      char reason[static CREDENTIAL_REASON_MAX]);
 void credential_done(struct credential *credential); /* overwrites the secrets */
+
+/* Of visible ASCII characters, TOKEN_MAX at most: it becomes part of a header. */
+bool credential_token_is_valid(const char *token);
 
 /* The words of token_command=, NULL-terminated, in one allocation that the caller frees; -EINVAL, -E2BIG, -ENOMEM. */
 int credential_split_command(const char *command, char ***ret);

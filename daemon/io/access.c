@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "io/access.h"
+
+#include "core/limits.h"
+#include "io/credential.h"
+#include "io/headerfile.h"
+#include "io/internal.h"
+#include "io/netrc.h"
+#include "io/secretfile.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PASSWD_BYTES 4096 /* of one entry of the user database */
+
+struct access_load {
+    struct io_request request;
+    struct access choices;
+    char *host, *folder;
+    bool fresh_token;
+    void (*done)(void *userdata, int result, struct transfer_access *access, const char *fault, bool may_heal);
+    void *userdata;
+
+    struct transfer_access *access;
+    int result;
+    char *fault;
+};
+
+/* Returns ERROR. */
+__attribute__((format(printf, 3, 4))) static int say(struct access_load *load, int error, const char *format, ...)
+{
+    va_list list;
+
+    va_start(list, format);
+    if (vasprintf(&load->fault, format, list) < 0)
+        load->fault = NULL;
+    va_end(list);
+    return error;
+}
+
+/* ---- on a pool thread: folders ---- */
+
+static char *home_folder(void)
+{
+    const char *home = getenv("HOME");
+    struct passwd user, *found = NULL;
+    char buffer[PASSWD_BYTES];
+
+    if (home && home[0] == '/')
+        return strdup(home);
+    /* It may ask a directory service. */
+    return getpwuid_r(geteuid(), &user, buffer, sizeof(buffer), &found) == 0 && found ? strdup(user.pw_dir) : NULL;
+}
+
+static char *credential_path(const struct access_load *load, const char *name)
+{
+    const char *config = getenv("XDG_CONFIG_HOME");
+    _cleanup_free_ char *home = NULL;
+    char *path = NULL;
+    int r = -1;
+
+    if (load->folder)
+        r = asprintf(&path, "%s/%s", load->folder, name);
+    else if (config && config[0] == '/')
+        r = asprintf(&path, "%s/bitsq/credentials/%s", config, name);
+    else if ((home = home_folder()) != NULL)
+        r = asprintf(&path, "%s/.config/bitsq/credentials/%s", home, name);
+    return r < 0 ? NULL : path;
+}
+
+/* ---- one credential ---- */
+
+/* Its file, parsed. NAME is one that struct access takes: letters, digits and . _ - @, so that it leads nowhere else.
+ */
+static int read_credential(struct access_load *load, const char *name, struct credential *ret)
+{
+    _cleanup_free_ char *path = credential_path(load, name), *what = NULL, *remedy = NULL;
+    char reason[CREDENTIAL_REASON_MAX] = "";
+    struct secret_text text;
+
+    if (!path || asprintf(&what, "the credential \"%s\" in", name) < 0 ||
+        asprintf(&remedy, "create it with: bitsq credential set %s", name) < 0)
+        return -ENOMEM;
+    struct secret_file file = {.path = path, .what = what, .remedy = remedy, .max = CREDENTIAL_FILE_BYTES};
+    int r = secret_file_read(&file, &text, &load->fault);
+    if (r < 0)
+        return r;
+    r = credential_parse(text.text, text.length, ret, reason);
+    secret_text_done(&text);
+    if (r == -EINVAL)
+        return say(load, r, "%s %s cannot be used: %s; correct it, or run: bitsq credential set %s", what, path, reason,
+                   name);
+    return r;
+}
+
+/* The first line, without blanks at its ends. */
+static char *first_word_of_line(char *text)
+{
+    char *line = text + strspn(text, " \t");
+    size_t length = strcspn(line, "\r\n");
+
+    while (length > 0 && strchr(" \t", line[length - 1]))
+        length--;
+    line[length] = '\0';
+    return line;
+}
+
+static int read_token_file(struct access_load *load, const char *path, char **ret)
+{
+    struct secret_file file = {
+        .path = path,
+        .what = "the token file",
+        .remedy = "create it, or name another one with token_file=",
+        .max = CREDENTIAL_FILE_BYTES,
+        .may_be_link = true,
+    };
+    struct secret_text text;
+
+    int r = secret_file_read(&file, &text, &load->fault);
+    if (r < 0)
+        return r;
+    const char *token = first_word_of_line(text.text);
+    if (!credential_token_is_valid(token))
+        r = say(load, -EINVAL,
+                "the token file %s holds no token in its first line, or one with blanks or characters that are not "
+                "ASCII; write it anew",
+                path);
+    else if (!(*ret = strdup(token)))
+        r = -ENOMEM;
+    secret_text_done(&text);
+    return r;
+}
+
+static int take_secret(struct access_load *load, struct credential *credential, struct transfer_secret *secret)
+{
+    if (credential->token_file) {
+        int r = read_token_file(load, credential->token_file, &credential->token);
+        if (r < 0)
+            return r;
+    }
+    secret->scheme = credential->scheme;
+    secret->user = TAKE_PTR(credential->user);
+    secret->password = TAKE_PTR(credential->password);
+    secret->token = TAKE_PTR(credential->token);
+    secret->hosts = TAKE_PTR(credential->hosts);
+    return 0;
+}
+
+static int load_credential(struct access_load *load, const char *name, struct transfer_secret *secret)
+{
+    struct credential credential = {0};
+
+    int r = read_credential(load, name, &credential);
+    if (r < 0)
+        return r;
+    if (credential.token_command)
+        r = say(load, -ENOSYS, "the credential \"%s\" has a token_command=, and this bitsqd cannot run helpers", name);
+    else
+        r = take_secret(load, &credential, secret);
+    credential_done(&credential);
+    return r;
+}
+
+/* ---- the rest of it ---- */
+
+static int load_netrc(struct access_load *load, struct transfer_secret *secret)
+{
+    _cleanup_free_ char *path = NULL;
+    char reason[NETRC_REASON_MAX] = "";
+    _cleanup_free_ char *home = home_folder();
+    struct secret_text text;
+
+    if (!home || asprintf(&path, "%s/.netrc", home) < 0)
+        return -ENOMEM;
+    struct secret_file file = {
+        .path = path, .what = "the file", .remedy = "create it", .max = NETRC_BYTES, .may_be_link = true};
+    int r = secret_file_read(&file, &text, &load->fault);
+    if (r == -ENOENT) {
+        free(TAKE_PTR(load->fault));
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    r = netrc_find(text.text, text.length, load->host, &secret->user, &secret->password, reason);
+    secret_text_done(&text);
+    if (r == -EINVAL)
+        return say(load, r, "the file %s cannot be used: %s; correct it", path, reason);
+    if (r > 0)
+        secret->scheme = AUTH_ANY;
+    return r < 0 ? r : 0;
+}
+
+/* What the job's own choice of a scheme makes of what was found. */
+static int apply_scheme(struct access_load *load, struct transfer_secret *secret)
+{
+    const char *text = load->choices.texts[ACCESS_AUTH];
+    enum auth_scheme scheme;
+
+    if (!text)
+        return 0;
+    if (auth_scheme_parse(text, &scheme) < 0)
+        return say(load, -EINVAL, "auth=%s is unknown; it takes basic, digest, ntlm, negotiate or bearer", text);
+    if (scheme == AUTH_BEARER && secret->scheme != AUTH_BEARER)
+        return say(load, -EINVAL,
+                   "auth=bearer needs a token; run: bitsq credential set NAME, and name it with credential=NAME");
+    if (scheme != AUTH_BEARER && secret->scheme == AUTH_BEARER)
+        return say(load, -EINVAL,
+                   "auth=%s cannot use the token that the credential \"%s\" holds; name one with a user and password, "
+                   "or choose auth=bearer",
+                   text, load->choices.texts[ACCESS_CREDENTIAL]);
+    if (scheme != AUTH_NEGOTIATE && scheme != AUTH_BEARER && !secret->user)
+        return say(load, -EINVAL,
+                   "auth=%s needs a user and password; run: bitsq credential set NAME, and name it with "
+                   "credential=NAME",
+                   text);
+    secret->scheme = scheme;
+    return 0;
+}
+
+static int load_server(struct access_load *load)
+{
+    struct transfer_secret *secret = &load->access->server;
+    const char *name = load->choices.texts[ACCESS_CREDENTIAL];
+    int r = 0;
+
+    if (name)
+        r = load_credential(load, name, secret);
+    else if (load->choices.flags & ACCESS_NETRC)
+        r = load_netrc(load, secret);
+    return r < 0 ? r : apply_scheme(load, secret);
+}
+
+static int load_proxy(struct access_load *load)
+{
+    const char *name = load->choices.texts[ACCESS_PROXY_CREDENTIAL];
+
+    if (!name)
+        return 0;
+    int r = load_credential(load, name, &load->access->proxy);
+    if (r >= 0 && load->access->proxy.scheme == AUTH_BEARER)
+        return say(load, -EINVAL,
+                   "the proxy credential \"%s\" holds a token; a proxy takes a user and password, or "
+                   "scheme=negotiate: run: bitsq credential set %s",
+                   name, name);
+    return r;
+}
+
+static int load_headers(struct access_load *load)
+{
+    const char *path = load->choices.texts[ACCESS_HEADER_FILE];
+    char reason[HEADER_FILE_REASON_MAX] = "";
+    struct secret_text text;
+
+    if (!path)
+        return 0;
+    struct secret_file file = {
+        .path = path,
+        .what = "the header file",
+        .remedy = "create it, or name another one with header_file=",
+        .max = HEADER_FILE_BYTES,
+        .may_be_link = true,
+    };
+    int r = secret_file_read(&file, &text, &load->fault);
+    if (r < 0)
+        return r;
+    r = header_file_parse(text.text, text.length, &load->access->headers, reason);
+    secret_text_done(&text);
+    if (r == -EINVAL)
+        return say(load, r, "the header file %s cannot be used: %s; correct it", path, reason);
+    return r;
+}
+
+static int copy_choices(struct access_load *load)
+{
+    struct transfer_access *access = load->access;
+    const struct {
+        char **to;
+        enum access_text text;
+    } copies[] = {
+        {&access->proxy_url, ACCESS_PROXY},
+        {&access->noproxy, ACCESS_NOPROXY},
+        {&access->cert, ACCESS_CERT},
+        {&access->key_file, ACCESS_KEY_FILE},
+        {&access->cacert, ACCESS_CACERT},
+        {&access->pinned_key, ACCESS_PINNED_KEY},
+        {&access->user_agent, ACCESS_USER_AGENT},
+    };
+
+    for (size_t i = 0; i < ELEMENTS(copies); i++) {
+        const char *from = load->choices.texts[copies[i].text];
+        *copies[i].to = from ? strdup(from) : NULL;
+        if (from && !*copies[i].to)
+            return -ENOMEM;
+    }
+    access->over_http = load->choices.flags & ACCESS_CREDENTIALS_OVER_HTTP;
+    access->reply_other_host = load->choices.flags & ACCESS_REPLY_OTHER_HOST;
+    return 0;
+}
+
+static void load_run(struct io_request *request)
+{
+    struct access_load *load = (struct access_load *)request;
+
+    load->access = transfer_access_new();
+    int r = load->access ? copy_choices(load) : -ENOMEM;
+    if (r >= 0)
+        r = load_server(load);
+    if (r >= 0)
+        r = load_proxy(load);
+    if (r >= 0)
+        r = load_headers(load);
+    load->result = r;
+}
+
+/* ---- on the loop ---- */
+
+static void load_free(struct io_request *request)
+{
+    struct access_load *load = (struct access_load *)request;
+
+    access_done(&load->choices);
+    free(load->host);
+    free(load->folder);
+    transfer_access_free(load->access);
+    free(load->fault);
+    free(load);
+}
+
+static void load_finish(struct io_request *request)
+{
+    struct access_load *load = (struct access_load *)request;
+
+    if (load->result >= 0)
+        load->done(load->userdata, 0, TAKE_PTR(load->access), NULL, false);
+    else
+        load->done(load->userdata, load->result, NULL, load->fault ? load->fault : strerror(-load->result),
+                   secret_error_may_heal(load->result));
+    load_free(request);
+}
+
+static int load_init(struct access_load *load, const struct access *choices, const char *host, const char *folder)
+{
+    load->host = strdup(host);
+    load->folder = folder ? strdup(folder) : NULL;
+    if (!load->host || (folder && !load->folder))
+        return -ENOMEM;
+    return access_copy(choices, &load->choices);
+}
+
+int io_load_access(struct io *io, const struct access *choices, const char *host, const char *folder, bool fresh_token,
+                   void (*done)(void *userdata, int result, struct transfer_access *access, const char *fault,
+                                bool may_heal),
+                   void *userdata, struct io_request **ret)
+{
+    struct access_load *load = calloc(1, sizeof(*load));
+
+    if (!load)
+        return -ENOMEM;
+    io_request_init(&load->request, io);
+    load->request.run = load_run;
+    load->request.finish = load_finish;
+    load->request.free = load_free;
+    load->fresh_token = fresh_token;
+    load->done = done;
+    load->userdata = userdata;
+    int r = load_init(load, choices, host, folder);
+    if (r < 0) {
+        load_free(&load->request);
+        return r;
+    }
+    io_request_submit(&load->request);
+    *ret = &load->request;
+    return 0;
+}
