@@ -3,6 +3,8 @@
  * Reading Acks. Servers were written from documents that disagree, so that each header is read the way the most
  * generous reader would, as long as it can mean only one thing. Of several headers with one name the first counts.
  */
+#include "core/ack_value.h"
+#include "core/hostid.h"
 #include "core/httpdate.h"
 #include "core/proto.h"
 
@@ -13,39 +15,9 @@
 #include <string.h>
 #include <strings.h>
 
-struct value {
-    const char *text; /* not terminated; no control characters, no blanks at its ends */
-    size_t length;
-};
-
-static bool value_equals(struct value value, const char *text)
-{
-    return value.length == strlen(text) && strncasecmp(value.text, text, value.length) == 0;
-}
-
-/* A copy for people to read: cut where it does not fit, '?' for what is not ASCII. */
-static void copy_printable(char *to, size_t size, struct value value)
-{
-    size_t length = value.length < size ? value.length : size - 1;
-
-    for (size_t i = 0; i < length; i++)
-        to[i] = value.text[i] >= 0x20 && value.text[i] < 0x7f ? value.text[i] : '?';
-    to[length] = '\0';
-}
-
-/* A copy that is used: whole or not at all. */
-static bool copy_whole(char *to, size_t size, struct value value)
-{
-    if (value.length == 0 || value.length >= size)
-        return false;
-    memcpy(to, value.text, value.length);
-    to[value.length] = '\0';
-    return true;
-}
-
 static void read_packet_type(struct ack *ack, struct value value)
 {
-    ack->is_ack = ack->is_ack || value_equals(value, "Ack");
+    ack->is_ack = ack->is_ack || value_is(value, "Ack");
 }
 
 static void read_session_id(struct ack *ack, struct value value)
@@ -56,29 +28,14 @@ static void read_session_id(struct ack *ack, struct value value)
     if (memchr(value.text, '\t', value.length))
         return;
     ack->session_id_too_long = value.length > SESSION_ID_MAX;
-    ack->has_session_id = copy_whole(ack->session_id, sizeof(ack->session_id), value);
+    ack->has_session_id = value_copy_whole(value, ack->session_id, sizeof(ack->session_id));
 }
 
 static void read_protocol(struct ack *ack, struct value value)
 {
-    static const char braced[] = BITS_PROTOCOL_GUID;
-    struct value bare = {.text = braced + 1, .length = sizeof(braced) - 3};
-
-    if (ack->has_protocol)
-        return;
+    if (!ack->has_protocol)
+        value_copy_printable(value, ack->protocol, sizeof(ack->protocol));
     ack->has_protocol = true;
-    ack->protocol_matches = value_equals(value, braced) ||
-                            (value.length == bare.length && strncasecmp(value.text, bare.text, bare.length) == 0);
-}
-
-/* Digits from *at on; moves *at behind them. */
-static bool read_number(struct value value, size_t *at, uint64_t *ret)
-{
-    size_t start = *at;
-
-    while (*at < value.length && value.text[*at] >= '0' && value.text[*at] <= '9')
-        (*at)++;
-    return parse_u64_n(value.text + start, *at - start, ret) == 0;
 }
 
 /*
@@ -93,13 +50,13 @@ static bool read_offset(struct value value, uint64_t *ret)
     if (value.length > 6 && strncasecmp(value.text, "bytes ", 6) == 0)
         at = 6;
     bool has_unit = at > 0;
-    if (!read_number(value, &at, &first))
+    if (!value_read_number(value, &at, &first))
         return false;
     if (at == value.length) {
         *ret = first;
         return !has_unit;
     }
-    if (value.text[at++] != '-' || !read_number(value, &at, &last) || last < first || last == UINT64_MAX)
+    if (value.text[at++] != '-' || !value_read_number(value, &at, &last) || last < first || last == UINT64_MAX)
         return false;
     if (at < value.length && value.text[at] != '/')
         return false;
@@ -172,7 +129,9 @@ static void read_host_id(struct ack *ack, struct value value)
     if (ack->has_host_id || value.length == 0)
         return;
     ack->has_host_id = true;
-    copy_printable(ack->host_id, sizeof(ack->host_id), value);
+    ack->host_id_is_valid = host_id_read(value.text, value.length, ack->host_id) >= 0;
+    if (!ack->host_id_is_valid)
+        value_copy_printable(value, ack->host_id, sizeof(ack->host_id)); /* for the message */
 }
 
 static uint64_t seconds_to_usec(uint64_t seconds)
@@ -193,7 +152,7 @@ static void read_host_fallback(struct ack *ack, struct value value)
 static void read_reply_url(struct ack *ack, struct value value)
 {
     if (!ack->has_reply_url)
-        ack->has_reply_url = copy_whole(ack->reply_url, sizeof(ack->reply_url), value);
+        ack->has_reply_url = value_copy_whole(value, ack->reply_url, sizeof(ack->reply_url));
 }
 
 static void read_retry_after(struct ack *ack, struct value value)
@@ -213,20 +172,14 @@ static void read_retry_after(struct ack *ack, struct value value)
 static void read_location(struct ack *ack, struct value value)
 {
     if (!ack->has_location)
-        copy_printable(ack->location, sizeof(ack->location), value);
+        value_copy_printable(value, ack->location, sizeof(ack->location));
     ack->has_location = true;
-}
-
-static void read_authenticate(struct ack *ack, struct value value)
-{
-    (void)value;
-    ack->has_authenticate = true;
 }
 
 static void read_server(struct ack *ack, struct value value)
 {
     if (!ack->has_server)
-        copy_printable(ack->server, sizeof(ack->server), value);
+        value_copy_printable(value, ack->server, sizeof(ack->server));
     ack->has_server = true;
 }
 
@@ -248,24 +201,24 @@ static const struct {
     {"BITS-Reply-URL", read_reply_url},
     {"Retry-After", read_retry_after},
     {"Location", read_location},
-    {"WWW-Authenticate", read_authenticate},
-    {"Proxy-Authenticate", read_authenticate},
+    {"WWW-Authenticate", ack_read_challenges},
+    {"Proxy-Authenticate", ack_read_challenges},
+    {"Content-Range", ack_read_content_range},
+    {"Content-Length", ack_read_content_length},
+    {"Transfer-Encoding", ack_read_transfer_encoding},
+    {"ETag", ack_read_etag},
+    {"Last-Modified", ack_read_last_modified},
     {"Server", read_server},
 };
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
 
 /* The value behind the colon; false where it has a control character: such a line is malformed, and maybe an attack. */
 static bool read_value(const char *text, size_t length, struct value *ret)
 {
-    while (length > 0 && is_blank(text[0])) {
+    while (length > 0 && value_is_blank(text[0])) {
         text++;
         length--;
     }
-    while (length > 0 && is_blank(text[length - 1]))
+    while (length > 0 && value_is_blank(text[length - 1]))
         length--;
     for (size_t i = 0; i < length; i++)
         if (((unsigned char)text[i] < 0x20 && text[i] != '\t') || text[i] == 0x7f)

@@ -53,6 +53,8 @@ static int build(struct session *session, enum exchange_kind kind, struct exchan
     const char *name = session->parameters.content_name;
     struct proto_packet packet = {
         .kind = kind,
+        .method = session->parameters.method,
+        .protocol_guid = session->parameters.protocol_guid,
         .session_id = kind == EXCHANGE_PING || kind == EXCHANGE_CREATE ? NULL : session->record.session_id,
         .content_name = is_fragment && name[0] != '\0' ? name : NULL,
         .first = session->record.offset,

@@ -6,6 +6,8 @@
  */
 #include "core/bits.h"
 
+#include "core/proto.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -41,6 +43,13 @@ static void restart_outcome(struct step *step)
     bits_restart(step, &failure);
 }
 
+static bool is_offered(const struct session *session, const struct ack *ack)
+{
+    const char *offered = session->parameters.protocol_guid;
+
+    return proto_is_offered(offered[0] != '\0' ? offered : BITS_PROTOCOL_GUID, ack->protocol);
+}
+
 /* Rows 5 to 8: the server opened a session. */
 static void take_session(struct step *step)
 {
@@ -49,7 +58,7 @@ static void take_session(struct step *step)
     const struct ack *ack = &step->in->outcome->ack;
     struct failure failure;
 
-    if (ack->has_protocol && !ack->protocol_matches) {
+    if (ack->has_protocol && !is_offered(session, ack)) {
         bits_describe(step, HR_PROTOCOL_MISMATCH, CONTEXT_REMOTE_FILE,
                       "the server chose a protocol that was not offered", &failure);
         bits_fail(step, &failure, "only BITS 1.5 uploads are spoken here: upload to another server");

@@ -32,6 +32,15 @@ enum exchange_target {
 
 #define EXCHANGE_HEADERS_MAX 2048
 
+/* The verb of a BITS message. */
+enum session_method {
+    METHOD_BITS_POST = 0,
+    METHOD_POST_OVERRIDE, /* POST with X-HTTP-Method-Override: BITS_POST */
+    METHOD_POST,
+};
+
+#define GUID_TEXT_MAX 256 /* bytes of BITS-Supported-Protocols */
+
 struct exchange_request {
     enum exchange_kind kind;
     char method[24];                    /* "BITS_POST" */
@@ -93,7 +102,7 @@ struct ack {
     char session_id[SESSION_ID_MAX + 1]; /* raw, byte for byte */
     bool session_id_too_long;
     bool has_protocol;
-    bool protocol_matches; /* the GUID that was offered, braces optional, in any case */
+    char protocol[64]; /* what the server chose; cut where it does not fit: a GUID has 38 bytes */
     bool has_next;
     uint64_t next_offset;  /* BITS-Received-Content-Range: the next byte that the server wants */
     bool has_bad_next;     /* the header was there but is no number */
@@ -124,6 +133,7 @@ struct ack {
     uint64_t range_total;
     bool has_content_length;
     uint64_t content_length;
+    bool is_chunked;              /* Transfer-Encoding: chunked: a body whose end shows itself */
     char etag[VALIDATOR_MAX + 1]; /* "" = none */
     char last_modified[VALIDATOR_MAX + 1];
     bool has_server;

@@ -17,15 +17,29 @@
 
 struct proto_packet {
     enum exchange_kind kind;
-    const char *session_id;   /* NULL for Ping and Create-Session */
-    const char *content_name; /* NULL to leave it out */
-    uint64_t first;           /* Fragment: first byte, */
-    uint64_t bytes;           /* number of bytes (> 0), */
-    uint64_t total;           /* size of the whole file */
+    enum session_method method;
+    const char *protocol_guid; /* NULL or "" = BITS_PROTOCOL_GUID */
+    const char *session_id;    /* NULL for Ping and Create-Session */
+    const char *content_name;  /* NULL to leave it out */
+    uint64_t first;            /* Fragment, and GET of the reply: first byte, */
+    uint64_t bytes;            /* number of bytes (> 0), */
+    uint64_t total;            /* Fragment: size of the whole file */
 };
 
-/* Fills method, kind, headers and body range of REQUEST. -EINVAL where a value would break out of its header. */
+/*
+ * Fills method, kind, headers, body range and range of REQUEST. -EINVAL where a value would break out of its header.
+ *
+ *   → GET /up/replies/7.bin HTTP/1.1        ← HTTP/1.1 206 Partial Content
+ *     Accept-Encoding: identity               Content-Range: bytes 0-9976/10240
+ *     Range: bytes=0-1048575                  ETag: "47"
+ */
 int proto_build(const struct proto_packet *packet, struct exchange_request *request);
+
+/*
+ * Whether CHOSEN (BITS-Protocol) is one of those that OFFERED lists, separated by blanks or commas: in any case, and
+ * with or without braces.
+ */
+bool proto_is_offered(const char *offered, const char *chosen);
 
 /* Forgets what was read: a new status line begins a new response (100, 401 and the final one all pass by). */
 void ack_begin(struct ack *ack, int status);

@@ -78,15 +78,6 @@ struct session_record {
     uint32_t reply_restarts;
 };
 
-/* The verb of the requests. */
-enum session_method {
-    METHOD_BITS_POST = 0,
-    METHOD_POST_OVERRIDE, /* POST with X-HTTP-Method-Override: BITS_POST */
-    METHOD_POST,
-};
-
-#define GUID_TEXT_MAX 256
-
 /* What does not change while an attempt lasts. The runner fills it from the job and the configuration. */
 struct session_parameters {
     uint64_t size_bytes;

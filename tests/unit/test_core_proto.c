@@ -187,7 +187,69 @@ static void the_content_name_has_at_most_260_bytes(void **state)
     assert_int_equal(strlen(name), 260);
 }
 
+static void a_dialect_may_speak_post_and_another_guid(void **state)
+{
+    struct proto_packet packet = {.kind = EXCHANGE_CREATE,
+                                  .method = METHOD_POST_OVERRIDE,
+                                  .protocol_guid = "{7DF0354D-249B-430F-820D-3D2A9BEF4931}"};
+    struct exchange_request request = {0};
+
+    (void)state;
+    assert_int_equal(proto_build(&packet, &request), 0);
+    assert_string_equal(request.method, "POST");
+    assert_true(has_line(&request, "X-HTTP-Method-Override: BITS_POST"));
+    assert_true(has_line(&request, "BITS-Supported-Protocols: {7DF0354D-249B-430F-820D-3D2A9BEF4931}"));
+    packet.method = METHOD_POST;
+    packet.protocol_guid = "";
+    assert_int_equal(proto_build(&packet, &request), 0);
+    assert_string_equal(request.method, "POST");
+    assert_int_equal(count_headers(&request), 2);
+    assert_true(has_line(&request, "BITS-Supported-Protocols: " BITS_PROTOCOL_GUID));
+    packet.protocol_guid = "{0}\r\nX: y";
+    assert_int_equal(proto_build(&packet, &request), -EINVAL);
+}
+
+static void a_part_of_the_reply_is_asked_for_by_a_closed_range(void **state)
+{
+    struct proto_packet packet = {
+        .kind = EXCHANGE_REPLY, .method = METHOD_POST_OVERRIDE, .session_id = "x", .first = 100, .bytes = 50};
+    struct exchange_request request = {0};
+
+    (void)state;
+    assert_int_equal(proto_build(&packet, &request), 0);
+    assert_string_equal(request.method, "GET");
+    assert_int_equal(count_headers(&request), 3);
+    assert_true(has_line(&request, "Accept: */*"));
+    assert_true(has_line(&request, "Accept-Encoding: identity"));
+    assert_true(has_line(&request, "Range: bytes=100-149"));
+    assert_int_equal(request.body_bytes, 0);
+    assert_int_equal(request.range_first, 100);
+    assert_int_equal(request.range_bytes, 50);
+    packet.bytes = 0;
+    assert_int_equal(proto_build(&packet, &request), -EINVAL);
+    packet.bytes = 2;
+    packet.first = UINT64_MAX;
+    assert_int_equal(proto_build(&packet, &request), -EINVAL);
+}
+
+static void the_chosen_protocol_must_be_one_that_was_offered(void **state)
+{
+    (void)state;
+    assert_true(proto_is_offered(BITS_PROTOCOL_GUID, "{7df0354d-249b-430f-820d-3d2a9bef4931}"));
+    assert_true(proto_is_offered(BITS_PROTOCOL_GUID, "7DF0354D-249B-430F-820D-3D2A9BEF4931"));
+    assert_true(proto_is_offered("{a} {b},{c}", "B"));
+    assert_true(proto_is_offered("a, b", "{b}"));
+    assert_false(proto_is_offered(BITS_PROTOCOL_GUID, "{7df0354d-249b-430f-820d-3d2a9bef4932}"));
+    assert_false(proto_is_offered(BITS_PROTOCOL_GUID, "{7df0354d-249b-430f-820d-3d2a9bef4931"));
+    assert_false(proto_is_offered(BITS_PROTOCOL_GUID, ""));
+    assert_false(proto_is_offered("{a} {b}", "a} {b"));
+    assert_false(proto_is_offered("", ""));
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_dialect_may_speak_post_and_another_guid),
+    cmocka_unit_test(a_part_of_the_reply_is_asked_for_by_a_closed_range),
+    cmocka_unit_test(the_chosen_protocol_must_be_one_that_was_offered),
     cmocka_unit_test(create_session_offers_the_one_protocol),
     cmocka_unit_test(a_ping_carries_no_session_id),
     cmocka_unit_test(a_fragment_names_its_range_with_both_ends_included),
