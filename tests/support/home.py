@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A user of one's own for each test: folders, configuration, and the programs as that user runs them."""
+import contextlib
 import json
 import os
 import re
@@ -135,7 +136,8 @@ class Home:
                     problems += daemon.stop()
             # What the library started belongs to nobody else: ask it to leave, as `bitsq daemon stop` does.
             for pid in list(self.processes()):
-                os.kill(pid, signal.SIGTERM)
+                with contextlib.suppress(ProcessLookupError):  # the spawner ends with its daemon
+                    os.kill(pid, signal.SIGTERM)
             end = time.monotonic() + DEADLINE_S
             while (left := list(self.processes())) and time.monotonic() < end:
                 time.sleep(POLL_S)
