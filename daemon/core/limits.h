@@ -33,12 +33,24 @@
 #define REPLY_SWEEP_BATCH  1000         /* names that the sweep at start reads, and asks the loop for, at a time */
 
 /* What the user's files say of access to servers. */
-#define CREDENTIAL_FILE_BYTES   (32 * KIB)        /* a token at its longest and a comment fit */
-#define TOKEN_MAX               (16 * 1024 - 512) /* bytes of a token; with its header below the 16 KiB of common servers */
+#define CREDENTIAL_FILE_BYTES   (32 * KIB)       /* a token at its longest and a comment fit */
+#define TOKEN_MAX               (16 * KIB - 512) /* bytes of a token; with its header below the 16 KiB of common servers */
 #define TOKEN_COMMAND_WORDS_MAX 64
 #define HEADER_FILE_BYTES       (16 * KIB) /* they go with each request */
 #define HEADER_FILE_LINES_MAX   64         /* headers */
 #define NETRC_BYTES             (256 * KIB)
+
+/* Helpers and hooks. */
+#define SPAWNER_PARALLEL      8          /* programs that run at a time: a login storm shall not take the machine */
+#define SPAWNER_SLOTS         64         /* with those that were killed and hang in a file system */
+#define SPAWNER_QUEUED        256        /* that wait for their turn */
+#define SPAWNER_REQUEST_BYTES (64 * KIB) /* of argv and environment; a socket takes it as one message */
+#define SPAWNER_STRINGS_MAX   256        /* of argv and environment */
+#define SPAWNER_OUTPUT_BYTES  (16 * KIB) /* of standard output: a token fits */
+#define SPAWNER_ERROR_BYTES   (4 * KIB)  /* of standard error, its end */
+#define TOKENS_MAX            256        /* tokens of helpers in memory; more than jobs that can wait for one */
+#define TOKEN_COMMAND_USEC    UINT64_C(30000000)
+#define TOKEN_MARGIN_USEC     UINT64_C(30000000) /* before its end a token is had anew: a request takes time */
 
 /* Fragments. */
 #define FRAGMENT_FLOOR_BYTES     (5 * KIB) /* the smallest that Windows sends; below it overhead is all there is */

@@ -29,7 +29,14 @@ struct access_load {
     struct transfer_access *access;
     int result;
     char *fault;
+
+    char *token_command; /* whose token the server is to get, */
+    char *token_path;    /* and the credential that names it */
+    struct io *io;       /* on the loop only */
+    struct token_wait wait;
 };
+
+_Static_assert(offsetof(struct access_load, request) == 0, "a request is what its load begins with");
 
 /* Returns ERROR. */
 __attribute__((format(printf, 3, 4))) static int say(struct access_load *load, int error, const char *format, ...)
@@ -158,10 +165,12 @@ static int load_credential(struct access_load *load, const char *name, struct tr
     int r = read_credential(load, name, &credential);
     if (r < 0)
         return r;
-    if (credential.token_command)
-        r = say(load, -ENOSYS, "the credential \"%s\" has a token_command=, and this bitsqd cannot run helpers", name);
-    else
-        r = take_secret(load, &credential, secret);
+    r = take_secret(load, &credential, secret);
+    if (r >= 0 && credential.token_command && secret == &load->access->server) {
+        load->token_command = TAKE_PTR(credential.token_command);
+        load->token_path = credential_path(load, name);
+        r = load->token_path ? 0 : -ENOMEM;
+    }
     credential_done(&credential);
     return r;
 }
@@ -326,21 +335,93 @@ static void load_free(struct io_request *request)
     access_done(&load->choices);
     free(load->host);
     free(load->folder);
+    free(load->token_command);
+    free(load->token_path);
     transfer_access_free(load->access);
     free(load->fault);
     free(load);
 }
 
-static void load_finish(struct io_request *request)
+static void conclude(struct access_load *load)
 {
-    struct access_load *load = (struct access_load *)request;
-
     if (load->result >= 0)
         load->done(load->userdata, 0, TAKE_PTR(load->access), NULL, false);
     else
         load->done(load->userdata, load->result, NULL, load->fault ? load->fault : strerror(-load->result),
                    secret_error_may_heal(load->result));
+    load_free(&load->request);
+}
+
+static struct access_load *load_of(struct token_wait *wait)
+{
+    return (struct access_load *)(void *)((char *)wait - offsetof(struct access_load, wait));
+}
+
+static void take_token(struct access_load *load, const char *token)
+{
+    load->access->server.token = strdup(token);
+    if (!load->access->server.token)
+        load->result = -ENOMEM;
+    conclude(load);
+}
+
+static void on_token(struct token_wait *wait, int result, const char *token, const char *fault, bool may_heal)
+{
+    struct access_load *load = load_of(wait);
+
+    load->request.cancel = NULL;
+    if (result >= 0) {
+        take_token(load, token);
+        return;
+    }
+    load->done(load->userdata, result, NULL, fault, may_heal);
+    load_free(&load->request);
+}
+
+static void drop_wait(struct token_wait *wait)
+{
+    load_free(&load_of(wait)->request);
+}
+
+static void leave_token(struct io_request *request)
+{
+    struct access_load *load = (struct access_load *)request;
+
+    token_leave(load->io, &load->wait);
     load_free(request);
+}
+
+static void load_finish(struct io_request *request)
+{
+    struct access_load *load = (struct access_load *)request;
+    const char *token = NULL;
+
+    if (load->result < 0 || !load->token_command) {
+        conclude(load);
+        return;
+    }
+    struct token_query query = {
+        .name = load->choices.texts[ACCESS_CREDENTIAL],
+        .path = load->token_path,
+        .command = load->token_command,
+        .host = load->host,
+        .fresh = load->fresh_token,
+    };
+    load->wait = (struct token_wait){.done = on_token, .drop = drop_wait};
+    int r = token_get(load->io, &query, &load->wait, &token, &load->fault);
+    if (r > 0) {
+        take_token(load, token);
+    } else if (r == 0) {
+        request->cancel = leave_token;
+    } else {
+        load->result = r;
+        conclude(load);
+    }
+}
+
+void io_set_spawner(struct io *io, struct spawner *spawner)
+{
+    io->spawner = spawner;
 }
 
 static int load_init(struct access_load *load, const struct access *choices, const char *host, const char *folder)
@@ -362,6 +443,7 @@ int io_load_access(struct io *io, const struct access *choices, const char *host
     if (!load)
         return -ENOMEM;
     io_request_init(&load->request, io);
+    load->io = io;
     load->request.run = load_run;
     load->request.finish = load_finish;
     load->request.free = load_free;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "io/pool.h"
+#include "io/token.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +16,11 @@ struct io {
     size_t sources_count;
     uint8_t boot_id[16];
     struct reply_call_list reply_calls; /* those of one job in order, one at a time in the pool */
+    struct spawner *spawner;            /* NULL = none */
+    uint64_t token_timeout_usec;        /* TOKEN_COMMAND_USEC, shorter only in tests */
+    struct token_list tokens;
+    size_t tokens_count;
+    struct token_wait_list told; /* those whose run has ended, while they are told so one by one */
 };
 
 /*

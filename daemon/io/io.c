@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/limits.h"
 #include "io/file.h"
 #include "io/internal.h"
 #include "io/source.h"
@@ -25,6 +26,9 @@ int io_new(struct mailbox *mailbox, unsigned threads, struct io **ret)
         return -ENOMEM;
     file_boot_id(io->boot_id);
     TAILQ_INIT(&io->reply_calls);
+    TAILQ_INIT(&io->tokens);
+    TAILQ_INIT(&io->told);
+    io->token_timeout_usec = TOKEN_COMMAND_USEC;
     int r = pool_new(mailbox, threads, &io->pool);
     if (r < 0)
         return r;
@@ -38,6 +42,7 @@ struct io *io_free(struct io *io)
         return NULL;
     assert(io->sources_count == 0);
     reply_calls_drop(&io->reply_calls);
+    tokens_drop(io);
     pool_free(io->pool);
     free(io);
     return NULL;

@@ -122,6 +122,7 @@ void secret_text_done(struct secret_text *secret)
 bool secret_error_may_heal(int result)
 {
     switch (result) {
+    case -EAGAIN:
     case -ENOMEM:
     case -EMFILE:
     case -ENFILE:

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 struct spawner;
@@ -34,19 +35,24 @@ struct spawner_result {
     size_t error_bytes;
 };
 
-/* First thing in main(): forks. NULL-terminated environment and descriptors of the caller do not reach helpers. */
+/* Before there are threads, a store and sockets: forks. What the caller has open does not reach the helpers. */
 int spawner_start(struct spawner **ret);
-/* From now on answers are read in EVENT. */
-int spawner_attach(struct spawner *spawner, sd_event *event);
+/* From now on answers are read in EVENT. DIED, which may be NULL, runs on the loop if the process ends unasked. */
+int spawner_attach(struct spawner *spawner, sd_event *event, void (*died)(void *userdata), void *userdata);
+/* Of the process, 0 where it has died. */
+pid_t spawner_pid(const struct spawner *spawner);
 /* Ends the process and what it runs, waits for it; no done() runs any more. Every run is freed. */
 struct spawner *spawner_free(struct spawner *spawner);
 DEFINE_CLEANUP(struct spawner *, spawner_free);
 
 /*
  * Runs ARGV[0], an absolute path, with ARGV and exactly ENVIRONMENT (both NULL-terminated, copied), standard input from
- * /dev/null, in /. At most SPAWNER_PARALLEL run at a time, others wait for their turn; TIMEOUT_USEC counts from the
- * program's start, and whatever of its process group is left then is killed. done() runs on the loop, once, never from
- * within this call. -E2BIG: argv and environment are over SPAWNER_REQUEST_BYTES; -EAGAIN: SPAWNER_QUEUED wait already.
+ * /dev/null, in /, in a session of its own: no terminal to ask at. At most SPAWNER_PARALLEL run at a time, others wait
+ * for their turn; TIMEOUT_USEC counts from the program's start. When it ends, or its time is over, what is left of its
+ * process group is killed. done() runs on the loop, once, never from within this call.
+ *
+ * -E2BIG: more than SPAWNER_STRINGS_MAX strings or SPAWNER_REQUEST_BYTES; -EAGAIN: SPAWNER_QUEUED wait already;
+ * -ECONNRESET: the process has died.
  */
 int spawner_run(struct spawner *spawner, const char *const *argv, const char *const *environment, uint64_t timeout_usec,
                 void (*done)(void *userdata, const struct spawner_result *result), void *userdata,

@@ -49,8 +49,10 @@ IMPURE_CALLS = re.compile(r"(?<![\w.>])(printf|fprintf|vprintf|vfprintf|puts|fpu
 
 CLOCKS = re.compile(r"\b(clock_gettime|gettimeofday|getrandom|getentropy|random|rand|time|moment_now|"
                     r"sd_id128_randomize|arc4random\w*)\s*\(")
-# io/file stamps its look at a file as the machine stamps the file; io/pool bounds how long it waits for its threads.
-CLOCKS_MAY = ("daemon/manager/", "daemon/main.c", "daemon/io/file.c", "daemon/io/pool.c", "libbitsq/base/moment.",
+# io/file stamps its look at a file as the machine stamps the file; io/pool bounds how long it waits for its threads; the
+# spawner is a process of its own, and times what it runs; a token's end is a time from the moment that it was had.
+CLOCKS_MAY = ("daemon/manager/", "daemon/main.c", "daemon/io/file.c", "daemon/io/pool.c",
+              "daemon/io/spawner_process.c", "daemon/io/token.c", "libbitsq/base/moment.",
               "libbitsq/", "cli/")
 CLOCKS_MAY_NOT = ("libbitsq/base/",)
 
