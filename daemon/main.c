@@ -4,7 +4,9 @@
 #include "startup.h"
 
 #include "bus/server.h"
+#include "io/access.h"
 #include "io/source.h"
+#include "io/spawner.h"
 #include "io/statedir.h"
 #include "manager/log.h"
 #include "manager/manager.h"
@@ -44,6 +46,7 @@ static struct {
 struct daemon {
     struct config config;
     struct statedir *statedir;
+    struct spawner *spawner; /* NULL = helpers cannot be run */
     sd_event *event;
     struct mailbox *mailbox;
     struct io *io;
@@ -243,6 +246,35 @@ static int open_store(struct daemon *daemon, struct store_report *report)
     return 0;
 }
 
+/* Before there are threads, the store and sockets, which a child would inherit. Without it all but helpers works. */
+static void start_spawner(struct daemon *daemon)
+{
+    int r = spawner_start(&daemon->spawner);
+
+    if (r < 0)
+        log_message(LOG_WARNING, MESSAGE_DEGRADED, 0,
+                    "cannot start the process that runs helpers: %s; credentials with token_command= cannot be used",
+                    strerror(-r));
+}
+
+static void on_spawner_death(void *userdata)
+{
+    (void)userdata;
+    log_message(LOG_ERR, MESSAGE_DEGRADED, 0,
+                "the process that runs helpers has died; credentials with token_command= cannot be used until bitsqd "
+                "is started again");
+}
+
+static int build_io(struct daemon *daemon)
+{
+    int r = io_new(daemon->mailbox, IO_THREADS, &daemon->io);
+
+    if (r < 0 || !daemon->spawner)
+        return r;
+    io_set_spawner(daemon->io, daemon->spawner);
+    return spawner_attach(daemon->spawner, daemon->event, on_spawner_death, daemon);
+}
+
 static int build(struct daemon *daemon)
 {
     struct store_report report = {0};
@@ -256,7 +288,7 @@ static int build(struct daemon *daemon)
     if (r >= 0)
         r = net_new(daemon->event, &net_options, &daemon->net);
     if (r >= 0)
-        r = io_new(daemon->mailbox, IO_THREADS, &daemon->io);
+        r = build_io(daemon);
     if (r < 0)
         return fatal(daemon, "cannot start: %s", strerror(-r));
     r = open_store(daemon, &report);
@@ -316,6 +348,7 @@ static void dismantle(struct daemon *daemon)
     daemon->manager = manager_free(daemon->manager);
     daemon->store = store_close(daemon->store);
     daemon->io = io_free(daemon->io);
+    daemon->spawner = spawner_free(daemon->spawner);
     daemon->net = net_free(daemon->net);
     daemon->mailbox = mailbox_free(daemon->mailbox);
     daemon->idle_source = sd_event_source_disable_unref(daemon->idle_source);
@@ -326,6 +359,7 @@ static int run_holder(struct daemon *daemon)
 {
     _cleanup_free_ char *address = NULL;
 
+    start_spawner(daemon);
     int r = build(daemon);
     if (r >= 0)
         r = serve(daemon, &address);
