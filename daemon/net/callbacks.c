@@ -164,11 +164,34 @@ size_t transfer_on_header(char *line, size_t size, size_t count, void *userdata)
     return size * count;
 }
 
+/* Only a part of the reply goes to the sink; the page that explains an error does not. */
+static bool is_for_the_sink(const struct transfer *transfer)
+{
+    int status = transfer->response.ack.status;
+
+    return transfer->sink_bytes > 0 && (status == 200 || status == 206);
+}
+
+static bool give_to_sink(struct transfer *transfer, const char *data, size_t size)
+{
+    if (size > transfer->sink_bytes - transfer->received_bytes) {
+        transfer->sink_overflowed = true;
+        return false;
+    }
+    transfer->sink_error = transfer->job.sink.write(transfer->job.sink.userdata, data, size);
+    if (transfer->sink_error < 0)
+        return false;
+    transfer->received_bytes += size;
+    transfer_touch(transfer, TRANSFER_AWAITING_RESPONSE); /* it goes on */
+    return true;
+}
+
 size_t transfer_on_body(char *data, size_t size, size_t count, void *userdata)
 {
     struct transfer *transfer = userdata;
 
-    (void)data;
+    if (is_for_the_sink(transfer))
+        return give_to_sink(transfer, data, size * count) ? size * count : 0;
     return response_add_body(&transfer->response, size * count) ? size * count : 0;
 }
 

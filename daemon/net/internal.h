@@ -6,6 +6,7 @@
 #include "net/glue.h"
 #include "net/pace.h"
 #include "net/response.h"
+#include "net/target.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
@@ -56,6 +57,12 @@ struct transfer {
     struct net *net;
     struct transfer_connection *connection;
     struct transfer_job job; /* url and request are not used after start() */
+    struct target target;
+    const char *target_fault; /* there is no URL to ask: nothing is sent, and done() says so */
+    uint64_t sink_bytes;      /* the most that the sink takes; 0 = there is none */
+    uint64_t received_bytes;  /* given to it */
+    int sink_error;           /* negative errno; it did not take what came */
+    bool sink_overflowed;
     char method[sizeof(((struct exchange_request *)NULL)->method)];
     uint64_t body_bytes;
     uint64_t connect_timeout_usec, send_timeout_usec, response_timeout_usec;
@@ -66,7 +73,6 @@ struct transfer {
     bool inside_read;    /* body.read is running */
     bool resumed_inside; /* and called resume() */
     bool doomed;         /* its multi handle broke */
-    bool over_tls;
     bool connected;      /* connection->number is this exchange's */
     bool resend_refused; /* libcurl wanted to send the request a second time */
     int source_error;
@@ -93,7 +99,7 @@ void connection_free(void *transport, struct transfer_connection *connection);
 int connection_prepare(struct transfer_connection *connection);
 
 /* options.c: sets every option of TRANSFER's easy handle. */
-int transfer_set_options(struct transfer *transfer, const char *url, const struct exchange_request *request);
+int transfer_set_options(struct transfer *transfer, const struct exchange_request *request);
 
 /* callbacks.c: curl's callbacks; userdata is the transfer, but for the socket's, which outlive it. */
 curl_socket_t connection_on_open_socket(void *userdata, curlsocktype purpose, struct curl_sockaddr *address);
@@ -126,4 +132,5 @@ void transfer_take_last_words(struct transfer *transfer, int fd);
 /* Whether the final head of an error has come before all of the body was sent: nothing more is waited for. */
 bool transfer_has_early_error(const struct transfer *transfer);
 void outcome_from_curl(struct transfer *transfer, CURLcode code, struct exchange_outcome *ret);
+void outcome_from_target(const struct transfer *transfer, struct exchange_outcome *ret);
 void outcome_from_deadline(struct transfer *transfer, struct exchange_outcome *ret);

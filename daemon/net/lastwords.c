@@ -46,7 +46,7 @@ void transfer_take_last_words(struct transfer *transfer, int fd)
     struct response response;
 
     /* Where libcurl has begun to read, the rest would not be understood. */
-    if (transfer->phase != TRANSFER_SENDING || transfer->over_tls || transfer->response.ack.status >= 200)
+    if (transfer->phase != TRANSFER_SENDING || transfer->target.over_tls || transfer->response.ack.status >= 200)
         return;
     parse(&response, buffer, receive(fd, buffer, sizeof(buffer)));
     if (response.head_complete)

@@ -82,7 +82,7 @@ static int set_transport(struct transfer *transfer)
 {
     struct transfer_connection *connection = transfer->connection;
     CURL *easy = connection->easy;
-    long buffer_bytes = transfer->over_tls ? UPLOAD_BUFFER_TLS_BYTES : UPLOAD_BUFFER_BYTES;
+    long buffer_bytes = transfer->target.over_tls ? UPLOAD_BUFFER_TLS_BYTES : UPLOAD_BUFFER_BYTES;
 
     SET(CURLOPT_SHARE, connection->share);
     SET(CURLOPT_NOSIGNAL, 1L);
@@ -108,20 +108,36 @@ static int set_transport(struct transfer *transfer)
     return 0;
 }
 
-static int set_request(struct transfer *transfer, const char *url, const struct exchange_request *request)
+/* A reply is fetched as any client would; all else is an upload, if only of nothing. */
+static int set_method(struct transfer *transfer, const struct exchange_request *request)
+{
+    CURL *easy = transfer->connection->easy;
+
+    if (request->kind == EXCHANGE_REPLY) {
+        SET(CURLOPT_HTTPGET, 1L);
+        SET(CURLOPT_CUSTOMREQUEST, NULL);
+        return 0;
+    }
+    /* Upload mode sends Content-Length for an empty body too, and no Content-Type; POST mode would. */
+    SET(CURLOPT_UPLOAD, 1L);
+    SET(CURLOPT_CUSTOMREQUEST, transfer->method);
+    SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_bytes);
+    return 0;
+}
+
+static int set_request(struct transfer *transfer, const struct exchange_request *request)
 {
     CURL *easy = transfer->connection->easy;
     uint64_t connect_usec = request->connect_timeout_usec;
 
     int r = make_headers(request, &transfer->headers);
+    if (r >= 0)
+        r = set_method(transfer, request);
     if (r < 0)
         return r;
-    SET(CURLOPT_URL, url);
+    SET(CURLOPT_URL, transfer->target.url);
     SET(CURLOPT_USERAGENT, transfer->net->user_agent);
-    /* Upload mode sends Content-Length for an empty body too, and no Content-Type; POST mode would. */
-    SET(CURLOPT_UPLOAD, 1L);
-    SET(CURLOPT_CUSTOMREQUEST, transfer->method);
-    SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_bytes);
+    SET(CURLOPT_ACCEPT_ENCODING, NULL); /* nothing is ever decompressed */
     SET(CURLOPT_HTTPHEADER, transfer->headers);
     SET(CURLOPT_FRESH_CONNECT, request->fresh_connection ? 1L : 0L);
     SET(CURLOPT_FORBID_REUSE, 0L);
@@ -131,13 +147,13 @@ static int set_request(struct transfer *transfer, const char *url, const struct 
     return 0;
 }
 
-int transfer_set_options(struct transfer *transfer, const char *url, const struct exchange_request *request)
+int transfer_set_options(struct transfer *transfer, const struct exchange_request *request)
 {
     int r = set_callbacks(transfer);
 
     if (r >= 0)
         r = set_transport(transfer);
     if (r >= 0)
-        r = set_request(transfer, url, request);
+        r = set_request(transfer, request);
     return r;
 }

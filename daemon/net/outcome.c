@@ -70,7 +70,7 @@ static bool response_counts(const struct transfer *transfer)
     if (transfer_has_early_error(transfer) || transfer->response.ack.status == 204)
         return true;
     (void)curl_easy_getinfo(transfer->connection->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-    return length >= 0 && (uint64_t)length == transfer->response.body_bytes;
+    return length >= 0 && (uint64_t)length == transfer->response.body_bytes + transfer->received_bytes;
 }
 
 /* A name that is still being looked up when the time for connecting is over has no name server that answers. */
@@ -129,6 +129,7 @@ static void fill_common(struct transfer *transfer, struct exchange_outcome *ret)
         .source_error = transfer->source_error,
         .body_sent_bytes = transfer->body_sent_bytes,
         .heads_sent = transfer->heads_sent,
+        .received_bytes = transfer->received_bytes,
         .connection = transfer->connected ? transfer->connection->number : 0,
     };
     if (transfer->first_byte_usec != 0)
@@ -147,6 +148,14 @@ static bool fill_own_reason(const struct transfer *transfer, struct exchange_out
     } else if (transfer->source_error != 0) {
         ret->transport = TRANSPORT_SOURCE;
         set_text(ret, strerror(-transfer->source_error));
+    } else if (transfer->sink_error < 0) {
+        ret->transport = TRANSPORT_LOCAL;
+        set_text(ret, strerror(-transfer->sink_error));
+    } else if (transfer->sink_overflowed) {
+        /* A server without ranges sends all of it: the length in its head is answer enough. */
+        bool is_whole = transfer->response.ack.status == 200 && transfer->response.ack.has_content_length;
+        ret->transport = is_whole ? TRANSPORT_OK : TRANSPORT_MALFORMED;
+        set_text(ret, "the server sent more of the reply than was asked for");
     } else if (transfer->resend_refused) {
         ret->transport = TRANSPORT_CONNECTION_LOST;
         set_text(ret, "the server closed the connection instead of answering");
@@ -180,6 +189,12 @@ void outcome_from_curl(struct transfer *transfer, CURLcode code, struct exchange
     } else if (ret->transport != TRANSPORT_OK) {
         set_curl_text(transfer, code, ret);
     }
+}
+
+void outcome_from_target(const struct transfer *transfer, struct exchange_outcome *ret)
+{
+    *ret = (struct exchange_outcome){.transport = TRANSPORT_URL};
+    set_text(ret, transfer->target_fault);
 }
 
 void outcome_from_deadline(struct transfer *transfer, struct exchange_outcome *ret)

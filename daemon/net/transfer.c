@@ -8,7 +8,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 uint64_t transfer_now(const struct transfer *transfer)
 {
@@ -27,6 +26,7 @@ static struct transfer *transfer_free(struct transfer *transfer)
         transfer->connection->transfer = NULL;
     sd_event_source_disable_unref(transfer->timer);
     curl_slist_free_all(transfer->headers);
+    target_done(&transfer->target);
     free(transfer);
     return NULL;
 }
@@ -88,6 +88,11 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
     (void)source, (void)usec;
     transfer->timer_usec = USEC_INFINITY;
+    if (transfer->target_fault) {
+        outcome_from_target(transfer, &outcome);
+        transfer_end(transfer, &outcome);
+        return 0;
+    }
     if (transfer->deadline_usec <= now) {
         outcome_from_deadline(transfer, &outcome);
         glue_remove(transfer->net->glue, transfer->connection->easy);
@@ -135,6 +140,36 @@ static int add_timer(struct transfer *transfer)
                              transfer);
 }
 
+/* 0 also where there is none: target_fault is set then. */
+static int find_target(struct transfer *transfer, const struct exchange_request *request)
+{
+    const struct target_question question = {
+        .url = transfer->job.url,
+        .target = request->target,
+        .host = request->host,
+        .reply_url = request->reply_url,
+        .other_host = transfer->job.access && transfer->job.access->reply_other_host,
+    };
+
+    int r = target_resolve(&question, &transfer->target, &transfer->target_fault);
+    if (r != -EINVAL)
+        return r;
+    transfer->doomed = true; /* it is in no multi handle */
+    return 0;
+}
+
+static int begin(struct transfer *transfer, const struct exchange_request *request)
+{
+    struct transfer_connection *connection = transfer->connection;
+
+    int r = transfer_set_options(transfer, request);
+    if (r < 0)
+        return r;
+    connection->socket_opened = false;
+    connection->socket_error = 0;
+    return glue_add(transfer->net->glue, connection->easy);
+}
+
 int transfer_start(void *transport, const struct transfer_job *job, struct transfer **ret)
 {
     struct net *net = transport;
@@ -159,21 +194,20 @@ int transfer_start(void *transport, const struct transfer_job *job, struct trans
     transfer->send_timeout_usec = request->send_timeout_usec;
     transfer->response_timeout_usec = request->response_timeout_usec;
     (void)text_copy(transfer->method, sizeof(transfer->method), request->method);
-    transfer->over_tls = strncasecmp(job->url, "https:", strlen("https:")) == 0;
+    transfer->sink_bytes = request->kind == EXCHANGE_REPLY && job->sink.write ? request->range_bytes : 0;
     r = add_timer(transfer);
-    if (r < 0)
-        return r;
-    r = transfer_set_options(transfer, job->url, request);
-    if (r < 0)
-        return r;
-    connection->socket_opened = false;
-    connection->socket_error = 0;
-    r = glue_add(net->glue, connection->easy);
+    if (r >= 0)
+        r = find_target(transfer, request);
+    if (r >= 0 && !transfer->target_fault)
+        r = begin(transfer, request);
     if (r < 0)
         return r;
     connection->transfer = transfer;
     TAILQ_INSERT_TAIL(&net->transfers, transfer, entry);
-    transfer_touch(transfer, TRANSFER_CONNECTING);
+    if (transfer->target_fault)
+        transfer_wait_for_pace(transfer, transfer_now(transfer)); /* never from within start() */
+    else
+        transfer_touch(transfer, TRANSFER_CONNECTING);
     *ret = TAKE_PTR(transfer);
     return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "base/crc32c.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -119,12 +120,43 @@ static void on_progress(void *userdata, uint64_t body_sent_bytes)
     exchange->progress = body_sent_bytes;
 }
 
+static int on_write(void *userdata, const void *data, size_t size)
+{
+    struct bed_exchange *exchange = userdata;
+
+    if (exchange->sink_error < 0)
+        return exchange->sink_error;
+    assert_in_range(size, 1, sizeof(exchange->received) - exchange->received_bytes);
+    memcpy(exchange->received + exchange->received_bytes, data, size);
+    exchange->received_bytes += size;
+    return 0;
+}
+
+void bed_prepare_reply(struct bed *bed, struct bed_exchange *exchange, struct transfer_connection *connection,
+                       const char *reply_url, uint64_t range_first, uint64_t range_bytes)
+{
+    struct exchange_request *request = &exchange->request;
+
+    bed_prepare(bed, exchange, connection, 0);
+    request->kind = EXCHANGE_REPLY;
+    request->target = TARGET_REPLY;
+    (void)snprintf(request->method, sizeof(request->method), "GET");
+    (void)snprintf(request->reply_url, sizeof(request->reply_url), "%s", reply_url);
+    memset(request->headers, 0, sizeof(request->headers));
+    (void)snprintf(request->headers, sizeof(request->headers), "Range: bytes=%" PRIu64 "-%" PRIu64, range_first,
+                   range_first + range_bytes - 1);
+    request->range_first = range_first;
+    request->range_bytes = range_bytes;
+}
+
 void bed_start(struct bed_exchange *exchange)
 {
     struct transfer_job job = {
         .url = exchange->url,
         .request = &exchange->request,
         .connection = exchange->connection,
+        .access = exchange->access,
+        .sink = {.write = on_write, .userdata = exchange},
         .done = on_done,
         .progress = on_progress,
         .userdata = exchange,

@@ -32,7 +32,11 @@ struct bed_exchange {
     uint64_t available;
     int error;
     unsigned reads, stalls;
+    const struct transfer_access *access;
+    int sink_error; /* what the sink of a reply answers */
     /* What came of it. */
+    char received[64 * 1024]; /* by the sink */
+    size_t received_bytes;
     uint64_t progress;
     unsigned done;
     bool inside_start;
@@ -48,6 +52,9 @@ void bed_drop(struct bed *bed, struct transfer_connection *connection);
 /* A request with BODY_BYTES of body, generous time limits, to the bed's server. */
 void bed_prepare(struct bed *bed, struct bed_exchange *exchange, struct transfer_connection *connection,
                  uint64_t body_bytes);
+/* Makes it a GET of RANGE_BYTES of the reply from RANGE_FIRST on; the body goes to `received`. */
+void bed_prepare_reply(struct bed *bed, struct bed_exchange *exchange, struct transfer_connection *connection,
+                       const char *reply_url, uint64_t range_first, uint64_t range_bytes);
 void bed_start(struct bed_exchange *exchange);
 /* Turns the loop until *FLAG is not 0, CONDITION holds, or a bound that no healthy run meets, which fails the test. */
 void bed_run(struct bed *bed, const unsigned *flag);
