@@ -18,6 +18,20 @@ static bool has_session(const struct session *session)
     return session->record.session_id[0] != '\0';
 }
 
+static void mend_reply(struct session *session)
+{
+    struct session_record *record = &session->record;
+    bool is_complete = record->offset == session->parameters.size_bytes;
+
+    if (record->reply_offset > record->reply_total || (record->reply_offset > 0 && !record->has_reply_total))
+        bits_forget_reply_bytes(record);
+    if (record->phase == SESSION_REPLY && (!session->parameters.wants_reply || !is_complete))
+        record->phase = SESSION_FRAGMENT;
+    if (record->phase == SESSION_COMPLETE && session->parameters.wants_reply && !record->reply_stored &&
+        !record->close_attempted)
+        record->phase = SESSION_FRAGMENT;
+}
+
 /* A record that contradicts itself or its file begins anew rather than sending nonsense. */
 static void mend_record(struct session *session)
 {
@@ -29,12 +43,12 @@ static void mend_record(struct session *session)
         record->phase = has_session(session) ? SESSION_FRAGMENT : SESSION_CREATE;
     if (record->phase == SESSION_CANCEL)
         return;
-    if (record->offset > session->parameters.size_bytes || (record->phase != SESSION_CREATE && !has_session(session)))
+    if (record->offset > session->parameters.size_bytes || (record->phase != SESSION_CREATE && !has_session(session)) ||
+        (record->phase == SESSION_CREATE && has_session(session)))
         bits_forget_session(session);
     else if (record->phase == SESSION_COMPLETE && record->offset < session->parameters.size_bytes)
         record->phase = SESSION_FRAGMENT;
-    else if (record->phase == SESSION_CREATE && has_session(session))
-        bits_forget_session(session);
+    mend_reply(session);
 }
 
 void session_init(struct session *session, const struct session_parameters *parameters,
@@ -49,7 +63,7 @@ void session_init(struct session *session, const struct session_parameters *para
 
 static int build(struct session *session, enum exchange_kind kind, struct exchange_request *request)
 {
-    bool is_fragment = kind == EXCHANGE_FRAGMENT;
+    bool is_fragment = kind == EXCHANGE_FRAGMENT, is_reply = kind == EXCHANGE_REPLY;
     const char *name = session->parameters.content_name;
     struct proto_packet packet = {
         .kind = kind,
@@ -61,7 +75,12 @@ static int build(struct session *session, enum exchange_kind kind, struct exchan
         .bytes = is_fragment ? bits_fragment_length(session) : 0,
         .total = session->parameters.size_bytes,
     };
-    return proto_build(&packet, request);
+    if (is_reply)
+        bits_reply_range(session, &packet.first, &packet.bytes);
+    int r = proto_build(&packet, request);
+    if (r >= 0)
+        bits_aim(session, request);
+    return r;
 }
 
 void bits_send(struct step *step, enum exchange_kind kind)
@@ -119,17 +138,30 @@ static void go_on_closing(struct step *step)
     }
 }
 
+static void leave_fragments(struct session *session)
+{
+    if (session->record.phase != SESSION_FRAGMENT || session->record.offset != session->parameters.size_bytes)
+        return;
+    session->record_changed = true;
+    if (session->parameters.wants_reply && !session->record.reply_stored)
+        bits_begin_reply(session);
+    else
+        session->record.phase = SESSION_COMPLETE;
+}
+
 void bits_go_on(struct step *step)
 {
     struct session *session = step->session;
     struct session_record *record = &session->record;
 
-    if (record->phase == SESSION_FRAGMENT && record->offset == session->parameters.size_bytes) {
-        record->phase = SESSION_COMPLETE;
-        session->record_changed = true;
+    bits_fall_back_if_due(session);
+    if (record->fragment_is_ambiguous && record->phase == SESSION_FRAGMENT) {
+        bits_drop_ambiguous(step);
+        return;
     }
+    leave_fragments(session);
     /* Close-Session is one small request: whoever yields before it would only have to come back for it. */
-    if (session->yield_wanted && (record->phase == SESSION_CREATE || record->phase == SESSION_FRAGMENT)) {
+    if (session->yield_wanted && record->phase != SESSION_COMPLETE && record->phase != SESSION_CANCEL) {
         bits_idle(step);
         return;
     }
@@ -139,13 +171,15 @@ void bits_go_on(struct step *step)
     }
     switch (record->phase) {
     case SESSION_CREATE:
-        bits_send(step, EXCHANGE_CREATE);
+        bits_send(step, session->needs_ping ? EXCHANGE_PING : EXCHANGE_CREATE);
         return;
     case SESSION_FRAGMENT:
         bits_send(step, session->needs_ping ? EXCHANGE_PING : EXCHANGE_FRAGMENT);
         return;
-    case SESSION_COMPLETE:
     case SESSION_REPLY:
+        bits_go_on_reply(step);
+        return;
+    case SESSION_COMPLETE:
         go_on_closing(step);
         return;
     case SESSION_CANCEL:
@@ -160,21 +194,17 @@ void bits_go_on(struct step *step)
 static void take_start(struct step *step)
 {
     struct session *session = step->session;
-    struct failure failure;
 
     if (session->running)
         return;
     session->running = true;
     session->started_usec = step->in->now.monotonic_usec;
     session->record.no_progress_usec = usec_add(session->record.no_progress_usec, step->in->waited_usec);
+    bits_count_host_down(session, step->in->waited_usec);
     mend_record(session);
-    session->needs_ping = has_session(session);
-    if (session->parameters.wants_reply && session->record.phase != SESSION_CANCEL) {
-        bits_describe(step, HR_NOT_IMPLEMENTED, CONTEXT_QUEUE_MANAGER,
-                      "it wants a reply, which this version does not support", &failure);
-        bits_fail(step, &failure, "add it again as a plain upload");
-        return;
-    }
+    if (session->after_restart && session->record.phase == SESSION_FRAGMENT)
+        bits_note_ambiguous(session);
+    session->needs_ping = has_session(session) || session->parameters.ping_first;
     bits_go_on(step);
 }
 
@@ -187,7 +217,7 @@ static void take_persisted(struct step *step)
     bits_go_on(step);
 }
 
-static void abort_exchange(struct step *step)
+void bits_abort_exchange(struct step *step)
 {
     step->out->abort_exchange = step->out->abort_exchange || step->session->awaiting != EXCHANGE_NONE;
     step->session->awaiting = EXCHANGE_NONE;
@@ -212,7 +242,9 @@ static void take_suspend(struct step *step)
     if (!session->running)
         return;
     bool closing = session->awaiting == EXCHANGE_CLOSE;
-    abort_exchange(step);
+    if (session->awaiting == EXCHANGE_FRAGMENT)
+        bits_note_ambiguous(session);
+    bits_abort_exchange(step);
     if (session->drop_then_fail) {
         bits_dropped(step); /* the job has failed already; only the farewell to the server is cut short */
         return;
@@ -243,8 +275,9 @@ static void take_cancel(struct step *step)
         session->drop_then_create = session->drop_then_fail = false; /* what is under way does it */
         return;
     }
-    abort_exchange(step);
-    session->awaiting_commit = session->must_persist = false;
+    bits_abort_exchange(step);
+    session->awaiting_commit = session->must_persist = session->awaiting_store = false;
+    session->asked_again = false;
     bits_go_on(step);
 }
 
@@ -258,9 +291,9 @@ static void take_source_changed(struct step *step, const char *change)
         return;
     if (session->awaiting == EXCHANGE_FRAGMENT)
         bits_uncount_sent(session);
-    abort_exchange(step);
+    bits_abort_exchange(step);
     take_back_close(session, false);
-    bits_describe_source(step, HR_LOCAL_FILE_CHANGED, change ? change : "it changed", &failure);
+    bits_describe_local(step, HR_LOCAL_FILE_CHANGED, PHASE_SOURCE, change ? change : "it changed", &failure);
     bits_drop_then_fail(step, &failure, "bitsq retry uploads it as it is now");
 }
 
@@ -269,12 +302,10 @@ static bool may_heal(int error)
     return error == -EIO || error == -ESTALE;
 }
 
-/* Or a file system that hangs: it may for hours, and be fine then. */
 /* A shortage of this machine, or a file system that hangs: time alone may help, as often as it takes. */
 static bool is_transient(int error)
 {
-    return error == -ETIMEDOUT || error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EAGAIN ||
-           error == -ETIMEDOUT;
+    return error == -ETIMEDOUT || error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EAGAIN;
 }
 
 void bits_take_source_error(struct step *step, int error)
@@ -291,7 +322,7 @@ void bits_take_source_error(struct step *step, int error)
     if (!words && error < 0)
         words = strerrordesc_np(-error);
     (void)snprintf(why, sizeof(why), "%s", words ? words : "an unknown error");
-    bits_describe_source(step, HR_READ_FAULT, why, &failure);
+    bits_describe_local(step, HR_READ_FAULT, PHASE_SOURCE, why, &failure);
     if (is_transient(error) || (may_heal(error) && !session->record.source_error_tried)) {
         session->record.source_error_tried = session->record.source_error_tried || may_heal(error);
         bits_wait(step, &failure);
@@ -308,9 +339,31 @@ static void take_source_failed(struct step *step)
         return;
     if (session->awaiting == EXCHANGE_FRAGMENT)
         bits_uncount_sent(session);
-    abort_exchange(step);
+    bits_abort_exchange(step);
     take_back_close(session, false);
     bits_take_source_error(step, step->in->source_error);
+}
+
+static void take_access_failed(struct step *step)
+{
+    struct session *session = step->session;
+    struct failure failure;
+
+    if (!session->running)
+        return;
+    if (session->awaiting == EXCHANGE_FRAGMENT)
+        bits_uncount_sent(session);
+    bits_abort_exchange(step);
+    if (session->drop_then_create || session->drop_then_fail) {
+        bits_dropped(step); /* the server need not be told */
+        return;
+    }
+    take_back_close(session, false);
+    bits_describe_access(step->in->access_fault, &failure);
+    if (step->in->access_may_heal)
+        bits_wait(step, &failure);
+    else
+        bits_fail(step, &failure, "set that right, then: bitsq retry");
 }
 
 static void dispatch(struct step *step)
@@ -345,18 +398,26 @@ static void dispatch(struct step *step)
         take_source_failed(step);
         return;
     case SESSION_EVENT_ACCESS_FAILED:
+        take_access_failed(step);
+        return;
     case SESSION_EVENT_REPLY_STORED:
+        bits_take_reply_stored(step);
+        return;
     case SESSION_EVENT_REPLY_FAILED:
-        return; /* nobody sends them yet */
+        bits_take_reply_failed(step);
+        return;
     }
 }
 
 /* Time counts from START to the end of the attempt; what went before it comes with START as waited_usec. */
 static void count_time(struct session *session, const struct moment *now)
 {
-    if (session->running)
-        session->record.no_progress_usec =
-            usec_add(session->record.no_progress_usec, usec_sub(now->monotonic_usec, session->started_usec));
+    uint64_t passed = usec_sub(now->monotonic_usec, session->started_usec);
+
+    if (session->running) {
+        session->record.no_progress_usec = usec_add(session->record.no_progress_usec, passed);
+        bits_count_host_down(session, passed);
+    }
     session->started_usec = now->monotonic_usec;
 }
 

@@ -8,7 +8,7 @@
 
 #include "core/proto.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static void fail_outcome(struct step *step)
@@ -50,6 +50,15 @@ static bool is_offered(const struct session *session, const struct ack *ack)
     return proto_is_offered(offered[0] != '\0' ? offered : BITS_PROTOCOL_GUID, ack->protocol);
 }
 
+static void describe_host_id(const struct step *step, struct failure *ret)
+{
+    char why[200];
+
+    (void)snprintf(why, sizeof(why), "the server named a host for the session that is no plain host name: \"%.80s\"",
+                   step->in->outcome->ack.host_id);
+    bits_describe(step, HR_INVALID_SERVER_RESPONSE, CONTEXT_REMOTE_FILE, why, ret);
+}
+
 /* Rows 5 to 8: the server opened a session. */
 static void take_session(struct step *step)
 {
@@ -64,17 +73,15 @@ static void take_session(struct step *step)
         bits_fail(step, &failure, "only BITS 1.5 uploads are spoken here: upload to another server");
         return;
     }
-    if (ack->has_host_id) {
-        bits_describe(step, HR_NOT_IMPLEMENTED, CONTEXT_REMOTE_FILE,
-                      "the server sends its sessions to a host of its own (BITS-Host-Id), which this version does not "
-                      "support",
-                      &failure);
-        bits_fail(step, &failure, "upload to a server without BITSHostId");
+    if (ack->has_host_id && !ack->host_id_is_valid) {
+        describe_host_id(step, &failure);
+        bits_invalid(step, &failure);
         return;
     }
     bits_forget_session(session);
     record->phase = SESSION_FRAGMENT;
     memcpy(record->session_id, ack->session_id, sizeof(record->session_id));
+    bits_take_host(session, ack);
     session->after_restart = false;
     session->must_persist = true;
     bits_go_on(step);
@@ -133,9 +140,9 @@ static bool may_be_a_lost_session(const struct step *step, uint64_t connection_b
     const struct exchange_outcome *outcome = step->in->outcome;
     int status = outcome->ack.status;
 
-    return !step->session->record.lost_session_tried && !bits_has_code(&outcome->ack) &&
-           (status == 400 || status == 403 || status == 404 || status == 500) && outcome->connection != 0 &&
-           outcome->connection != connection_before;
+    return !step->session->record.lost_session_tried && !outcome->ack.has_authenticate &&
+           !bits_has_code(&outcome->ack) && (status == 400 || status == 403 || status == 404 || status == 500) &&
+           outcome->connection != 0 && outcome->connection != connection_before;
 }
 
 /* Row 28a: filters for large requests hide the limit behind 404 or 400. Never at the floor: row 28 holds there. */
@@ -202,7 +209,7 @@ static bool close_refused(struct step *step, bool has_predecessor)
     if (ack->status < 400 || ack->status > 499 || ack->status == 408 || ack->status == 429)
         return false;
     if (has_predecessor) {
-        bits_done_unconfirmed(step);
+        bits_done_unconfirmed(step, true);
         return true;
     }
     bits_describe_outcome(step, &failure);
@@ -218,8 +225,8 @@ static bool close_refused(struct step *step, bool has_predecessor)
 /* 2.4 of the table: the session that was to be closed is not there. */
 static void close_not_found(struct step *step, bool has_predecessor)
 {
-    if (has_predecessor)
-        bits_done_unconfirmed(step);
+    if (has_predecessor || step->session->parameters.at_most_once)
+        bits_done_unconfirmed(step, has_predecessor);
     else
         restart_outcome(step); /* it may have been lost before it was published */
 }
@@ -269,12 +276,17 @@ static void any_refused(struct step *step)
     }
 }
 
+static bool is_ack(const struct step *step)
+{
+    return step->in->outcome->ack.is_ack || step->session->parameters.lenient_ack;
+}
+
 /* Whether a 200 or 201 brings what its packet needs; error headers beside it are ignored then. */
 static bool is_success(const struct step *step)
 {
     const struct ack *ack = &step->in->outcome->ack;
 
-    if ((ack->status != 200 && ack->status != 201) || !ack->is_ack)
+    if ((ack->status != 200 && ack->status != 201) || !is_ack(step))
         return false;
     if (step->kind == EXCHANGE_CREATE)
         return ack->has_session_id;
@@ -283,11 +295,13 @@ static bool is_success(const struct step *step)
 
 static void take_success(struct step *step)
 {
+    step->session->asked_again = false;
     switch (step->kind) {
     case EXCHANGE_CREATE:
         take_session(step);
         return;
     case EXCHANGE_PING:
+        bits_note_host_up(step->session);
         step->session->needs_ping = false;
         bits_go_on(step);
         return;
@@ -373,9 +387,13 @@ static void take_answer(struct step *step, bool has_predecessor, uint64_t connec
     const struct ack *ack = &step->in->outcome->ack;
     bool is_2xx = ack->status >= 200 && ack->status < 300;
 
-    if (is_success(step)) {
+    if (bits_may_ask_again(step)) {
+        bits_go_on(step);
+    } else if (step->kind == EXCHANGE_REPLY && bits_take_reply(step)) {
+        return;
+    } else if (is_success(step)) {
         take_success(step);
-    } else if (is_2xx && !ack->is_ack) {
+    } else if (is_2xx && !is_ack(step)) {
         invalid_outcome(step);
     } else if (bits_is_not_found(ack)) {
         session_not_found(step, has_predecessor);
@@ -397,23 +415,47 @@ static void take_cancel_answer(struct step *step)
     const struct ack *ack = &outcome->ack;
     bool answered = outcome->transport == TRANSPORT_OK && !ack->too_large;
 
-    if (answered && ((ack->status >= 100 && ack->status <= 499) || bits_is_not_found(ack)))
+    if (answered && bits_may_ask_again(step))
+        bits_send(step, EXCHANGE_CANCEL);
+    else if (answered && ((ack->status >= 100 && ack->status <= 499) || bits_is_not_found(ack)))
         bits_gone(step);
     else
         wait_outcome(step);
+}
+
+/* A host id or reply URL that may not be asked. Another session may bring another host; a reply stays where it is. */
+static void take_refused_url(struct step *step)
+{
+    struct failure failure;
+
+    bits_describe_outcome(step, &failure);
+    if (step->kind == EXCHANGE_REPLY) {
+        bits_fail(step, &failure,
+                  "where it may be fetched from another host: bitsq set ID reply_other_host=yes, then: bitsq retry ID");
+        return;
+    }
+    bits_forget_session(step->session);
+    bits_invalid(step, &failure);
 }
 
 static void take_transport_error(struct step *step)
 {
     const struct exchange_outcome *outcome = step->in->outcome;
 
+    if (step->kind == EXCHANGE_REPLY && bits_take_lost_reply(step))
+        return;
     switch (outcome->transport) {
     case TRANSPORT_OK: /* a complete answer, but over a bound */
     case TRANSPORT_MALFORMED:
         invalid_outcome(step);
         return;
-    case TRANSPORT_CERTIFICATE:
     case TRANSPORT_URL:
+        take_refused_url(step);
+        return;
+    case TRANSPORT_UNAUTHENTICATED:
+        bits_take_unauthenticated(step);
+        return;
+    case TRANSPORT_CERTIFICATE:
         fail_outcome(step);
         return;
     case TRANSPORT_CONNECTION_LOST:
@@ -431,7 +473,6 @@ static void take_transport_error(struct step *step)
     case TRANSPORT_CONNECT_TIMEOUT:
     case TRANSPORT_TLS:
     case TRANSPORT_LOCAL:
-    case TRANSPORT_UNAUTHENTICATED:
     case TRANSPORT_PROXY:
         wait_outcome(step);
         return;
@@ -451,15 +492,22 @@ void bits_take_outcome(struct step *step)
         bits_dropped(step);
         return;
     }
+    bits_note_host_down(step);
     if (step->kind == EXCHANGE_CANCEL) {
         take_cancel_answer(step);
         return;
     }
     if (step->kind == EXCHANGE_FRAGMENT && !answered && outcome->heads_sent == 0)
         bits_uncount_sent(session);
+    if (!answered && outcome->heads_sent > 0 && step->kind == EXCHANGE_FRAGMENT)
+        bits_note_ambiguous(session);
+    if (answered && step->kind == EXCHANGE_FRAGMENT)
+        session->unauthenticated = 0;
     /* A Ping does not count as use: a lost session shows only at the next real request. */
-    if (step->kind != EXCHANGE_PING && outcome->connection != 0)
+    if ((step->kind != EXCHANGE_PING || session->connection_moves) && outcome->connection != 0) {
         session->connection = outcome->connection;
+        session->connection_moves = false;
+    }
     bool has_predecessor = step->kind == EXCHANGE_CLOSE && settle_close(step);
     if (answered && !outcome->ack.too_large)
         take_answer(step, has_predecessor, connection_before);

@@ -15,6 +15,8 @@ static void end_attempt(struct step *step, enum session_action action)
     session->yield_wanted = false;
     session->awaiting = EXCHANGE_NONE;
     session->awaiting_commit = false;
+    session->awaiting_store = false;
+    session->asked_again = false;
     session->drop_then_fail = session->drop_then_create = false;
     step->out->action = action;
 }
@@ -47,19 +49,23 @@ void bits_gone(struct step *step)
 void bits_done(struct step *step)
 {
     step->out->confirmed = true;
+    bits_warn_of_no_reply(step);
     step->session->ended = true;
     end_attempt(step, SESSION_ACTION_DONE);
 }
 
 /*
  * A repeated Close-Session was refused: the one before has most likely been carried out, and its session is gone with
- * it. The job is done, and says that nobody confirmed it.
+ * it. Or the first was, for a job that must not arrive twice. The job is done, and says that nobody confirmed it.
  */
-void bits_done_unconfirmed(struct step *step)
+void bits_done_unconfirmed(struct step *step, bool has_predecessor)
 {
     bits_describe_outcome(step, &step->out->failure);
-    bits_advise(&step->out->failure, "an earlier Close-Session without an answer was most likely carried out: check "
-                                     "the file at the server");
+    bits_advise(&step->out->failure,
+                has_predecessor ? "an earlier Close-Session without an answer was most likely carried out: check the "
+                                  "file at the server"
+                                : "it is not uploaded again, since this job is to arrive once at most: check the file "
+                                  "at the server");
     step->session->ended = true;
     end_attempt(step, SESSION_ACTION_DONE);
 }
@@ -150,6 +156,9 @@ void bits_forget_session(struct session *session)
     record->fragment_acked_bytes = 0;
     record->stalled_acks = 0;
     record->close_attempted = false;
+    record->fragment_is_ambiguous = false;
+    bits_forget_host(record);
+    bits_forget_reply(record);
     session->first_close = false;
     session->must_persist = false;
     session->needs_ping = false;

@@ -76,15 +76,16 @@ void bits_describe(const struct step *step, uint32_t code, enum failure_context 
     const char *what = failure_phase_text((enum failure_phase)ret->phase);
     (void)snprintf(ret->text, sizeof(ret->text), "%s failed: %s", what[0] != '\0' ? what : "the upload", why);
     /* Whoever reads this wants to know whether hours of upload are lost. */
-    if (step->session->record.phase == SESSION_COMPLETE)
+    if (step->session->record.phase == SESSION_COMPLETE || step->session->record.phase == SESSION_REPLY)
         append(ret, "; all bytes were acknowledged by the server");
 }
 
-void bits_describe_source(const struct step *step, uint32_t code, const char *why, struct failure *ret)
+void bits_describe_local(const struct step *step, uint32_t code, enum failure_phase phase, const char *why,
+                         struct failure *ret)
 {
     (void)step;
-    begin(code, CONTEXT_LOCAL_FILE, PHASE_SOURCE, ret);
-    (void)snprintf(ret->text, sizeof(ret->text), "reading the source failed: %s", why);
+    begin(code, CONTEXT_LOCAL_FILE, phase, ret);
+    (void)snprintf(ret->text, sizeof(ret->text), "%s failed: %s", failure_phase_text(phase), why);
 }
 
 void bits_advise(struct failure *failure, const char *advice)
@@ -165,27 +166,42 @@ static const char *invalid_words(const struct step *step)
                              : "the server did not say which byte it wants next";
 }
 
-static void describe_status(const struct ack *ack, char *why, size_t size)
+static const char *who_answered(const struct exchange_outcome *outcome)
 {
-    char code[FAILURE_NAME_MAX] = "";
-    int used = snprintf(why, size, "the server%s answered %d", bits_from_application(ack) ? "'s application" : "",
-                        ack->status);
+    if (outcome->proxy_answered)
+        return "proxy";
+    return bits_from_application(&outcome->ack) ? "server's application" : "server";
+}
 
-    if (used > 0 && (size_t)used < size && bits_has_code(ack)) {
+static void describe_status(const struct exchange_outcome *outcome, char *why, size_t size)
+{
+    const struct ack *ack = &outcome->ack;
+    char code[FAILURE_NAME_MAX] = "", more[LOCATION_SHOWN_MAX + 32] = "";
+
+    if (bits_has_code(ack))
         failure_name_code(ack->error_code, code);
-        used += snprintf(why + used, size - (size_t)used, " with %s", code);
-    }
-    if (used > 0 && (size_t)used < size && ack->has_location && ack->status >= 300 && ack->status < 400) {
+    if (ack->has_location && ack->status >= 300 && ack->status < 400) {
         size_t shown = strcspn(ack->location, "?#");
-        (void)snprintf(why + used, size - (size_t)used, ", a redirect to %.*s",
+        (void)snprintf(more, sizeof(more), ", a redirect to %.*s",
                        shown < LOCATION_SHOWN_MAX ? (int)shown : LOCATION_SHOWN_MAX, ack->location);
+    } else if (ack->schemes[0] != '\0') {
+        (void)snprintf(more, sizeof(more), " and asks who you are (%s)", ack->schemes);
     }
+    (void)snprintf(why, size, "the %s answered %d%s%s%s", who_answered(outcome), ack->status,
+                   code[0] != '\0' ? " with " : "", code, more);
+}
+
+static enum failure_context context_of(const struct exchange_outcome *outcome)
+{
+    if (outcome->proxy_answered)
+        return CONTEXT_TRANSPORT;
+    return bits_from_application(&outcome->ack) ? CONTEXT_REMOTE_APPLICATION : CONTEXT_REMOTE_FILE;
 }
 
 void bits_describe_outcome(const struct step *step, struct failure *ret)
 {
     const struct ack *ack = &step->in->outcome->ack;
-    enum failure_context context = bits_from_application(ack) ? CONTEXT_REMOTE_APPLICATION : CONTEXT_REMOTE_FILE;
+    enum failure_context context = context_of(step->in->outcome);
     char why[FAILURE_TEXT_MAX / 2];
 
     if (step->in->outcome->transport != TRANSPORT_OK || ack->too_large) {
@@ -197,7 +213,7 @@ void bits_describe_outcome(const struct step *step, struct failure *ret)
         bits_describe(step, HR_INVALID_SERVER_RESPONSE, context, invalid_words(step), ret);
         return;
     }
-    describe_status(ack, why, sizeof(why));
+    describe_status(step->in->outcome, why, sizeof(why));
     bits_describe(step, bits_has_code(ack) ? ack->error_code : HR_HTTP_STATUS(ack->status), context, why, ret);
 }
 
@@ -215,8 +231,11 @@ const char *bits_advice_for(const struct step *step)
     case 400:
         return "check that the URL names a file and not a folder, and that the server speaks BITS, then: bitsq retry";
     case 401:
+        return "give it a user that it accepts: bitsq credential set NAME, bitsq set ID credential=NAME, bitsq retry "
+               "ID";
     case 407:
-        return "it needs credentials, which this version cannot give; where access is opened otherwise: bitsq retry";
+        return "give it a user that it accepts: bitsq credential set NAME, bitsq set ID proxy_credential=NAME, bitsq "
+               "retry ID";
     case 403:
         return "check the rights at the server, and whether the file exists there already, then: bitsq retry";
     case 404:

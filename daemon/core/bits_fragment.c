@@ -171,6 +171,26 @@ static void adapt_length(struct session *session, uint64_t elapsed_usec)
         record->fragment_bytes = longer;
 }
 
+/* Some servers append a whole Fragment that they have a part of already: for them, a new session is the only way. */
+void bits_note_ambiguous(struct session *session)
+{
+    if (!session->parameters.restart_on_ambiguous)
+        return;
+    session->record.fragment_is_ambiguous = true;
+    session->record_changed = true;
+}
+
+void bits_drop_ambiguous(struct step *step)
+{
+    struct failure failure;
+
+    step->kind = EXCHANGE_FRAGMENT;
+    bits_describe(step, HR_CONNECTION_ERROR, CONTEXT_TRANSPORT,
+                  "nobody knows whether the server has the last one, and this job sends nothing twice in a session",
+                  &failure);
+    bits_drop_then_create(step, &failure);
+}
+
 static void note_progress(struct step *step)
 {
     struct session_record *record = &step->session->record;
@@ -190,6 +210,8 @@ static void take_offset(struct step *step, uint64_t next)
 {
     struct session_record *record = &step->session->record;
 
+    if (next > record->session_high_offset)
+        bits_note_host_up(step->session);
     record->offset = next;
     step->session->after_restart = false;
     step->session->record_changed = true;
@@ -267,6 +289,7 @@ void bits_fragment_answered(struct step *step)
             adapt_length(session, outcome->elapsed_usec);
     }
     take_offset(step, next);
+    bits_note_reply_url(session, &outcome->ack);
     if (record->stalled_acks >= SESSION_STALLED_ACKS_MAX)
         end_loop(step);
     else

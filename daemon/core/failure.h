@@ -47,28 +47,33 @@ struct failure {
 };
 
 /* HRESULTs ([MC-BUP] 2.2.1.2, bitsmsg.h, winerror.h). */
-#define HR_INVALID_SERVER_RESPONSE 0x8020001Bu /* BG_E_INVALID_SERVER_RESPONSE */
-#define HR_LOCAL_FILE_CHANGED      0x8020001Du
-#define HR_SESSION_NOT_FOUND       0x8020001Fu
-#define HR_TOO_LARGE               0x80200020u
-#define HR_PROTOCOL_MISMATCH       0x80200022u /* BG_E_CLIENT_SERVER_PROTOCOL_MISMATCH */
-#define HR_SERVER_EXECUTE_ENABLED  0x80200023u
-#define HR_NO_PROGRESS             0x80200024u
-#define HR_NETWORK_DISCONNECTED    0x80200010u
-#define HR_ACCESS_DENIED           0x80070005u /* E_ACCESSDENIED */
-#define HR_INVALID_ARGUMENT        0x80070057u /* E_INVALIDARG */
-#define HR_DISK_FULL               0x80070070u /* HRESULT_FROM_WIN32(ERROR_DISK_FULL) */
-#define HR_NOTIFICATION_TIMEOUT    0x80070112u /* [MC-BUP] prints it for a full disk too */
-#define HR_FILE_NOT_FOUND          0x80070002u
-#define HR_READ_FAULT              0x8007001Eu
-#define HR_TIMEOUT                 0x80072EE2u /* ERROR_WINHTTP_TIMEOUT */
-#define HR_NAME_NOT_RESOLVED       0x80072EE7u
-#define HR_CANNOT_CONNECT          0x80072EFDu
-#define HR_CONNECTION_ERROR        0x80072EFEu
-#define HR_SECURE_FAILURE          0x80072F8Fu
-#define HR_HTTP_STATUS(status)     (0x80190000u + (uint32_t)(status)) /* BG_E_HTTP_ERROR_nnn */
-#define HR_OUT_OF_MEMORY           0x8007000Eu                        /* E_OUTOFMEMORY */
-#define HR_NOT_IMPLEMENTED         0x80004001u                        /* E_NOTIMPL */
+#define HR_INVALID_SERVER_RESPONSE    0x8020001Bu /* BG_E_INVALID_SERVER_RESPONSE */
+#define HR_LOCAL_FILE_CHANGED         0x8020001Du
+#define HR_SESSION_NOT_FOUND          0x8020001Fu
+#define HR_TOO_LARGE                  0x80200020u
+#define HR_PROTOCOL_MISMATCH          0x80200022u /* BG_E_CLIENT_SERVER_PROTOCOL_MISMATCH */
+#define HR_SERVER_EXECUTE_ENABLED     0x80200023u
+#define HR_NO_PROGRESS                0x80200024u
+#define HR_NETWORK_DISCONNECTED       0x80200010u
+#define HR_ACCESS_DENIED              0x80070005u /* E_ACCESSDENIED */
+#define HR_INVALID_ARGUMENT           0x80070057u /* E_INVALIDARG */
+#define HR_DISK_FULL                  0x80070070u /* HRESULT_FROM_WIN32(ERROR_DISK_FULL) */
+#define HR_NOTIFICATION_TIMEOUT       0x80070112u /* [MC-BUP] prints it for a full disk too */
+#define HR_FILE_NOT_FOUND             0x80070002u
+#define HR_READ_FAULT                 0x8007001Eu
+#define HR_TIMEOUT                    0x80072EE2u /* ERROR_WINHTTP_TIMEOUT */
+#define HR_NAME_NOT_RESOLVED          0x80072EE7u
+#define HR_CANNOT_CONNECT             0x80072EFDu
+#define HR_CONNECTION_ERROR           0x80072EFEu
+#define HR_SECURE_FAILURE             0x80072F8Fu
+#define HR_MISSING_FILE_SIZE          0x80200011u
+#define HR_INSUFFICIENT_RANGE_SUPPORT 0x80200013u
+#define HR_INVALID_CREDENTIALS        0x80200040u
+#define HR_PATH_NOT_FOUND             0x80070003u
+#define HR_WRITE_FAULT                0x8007001Du
+#define HR_HTTP_STATUS(status)        (0x80190000u + (uint32_t)(status)) /* BG_E_HTTP_ERROR_nnn */
+#define HR_OUT_OF_MEMORY              0x8007000Eu                        /* E_OUTOFMEMORY */
+#define HR_NOT_IMPLEMENTED            0x80004001u                        /* E_NOTIMPL */
 
 /* The stable name of an HRESULT, written into NAME ("0x…" for one that nobody named). */
 void failure_name_code(uint32_t code, char name[static FAILURE_NAME_MAX]);

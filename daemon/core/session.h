@@ -76,6 +76,8 @@ struct session_record {
     uint64_t reply_offset;                   /* bytes of the reply that are in its temporary file */
     char reply_validator[VALIDATOR_MAX + 1]; /* ETag, else Last-Modified, of what they are a part of */
     uint32_t reply_restarts;
+
+    bool fragment_is_ambiguous; /* restart_on_ambiguous: whether the server has the last Fragment is not known */
 };
 
 /* What does not change while an attempt lasts. The runner fills it from the job and the configuration. */
@@ -123,6 +125,11 @@ struct session {
     uint64_t fragment_lost_bytes;   /* the longest that was lost on the way, until one as long came through; 0 = none */
     uint32_t acks_before_growth;    /* while there is one */
     uint64_t started_usec;          /* CLOCK_MONOTONIC up to which no_progress_usec has been counted */
+    bool awaiting_store;            /* STORE_REPLY has not been answered yet */
+    uint64_t reply_range_bytes;     /* how much of the reply one GET asks for; 0 = REPLY_RANGE_BYTES */
+    bool connection_moves;    /* the session got a host of its own: the next connection is no sign of a lost one */
+    bool asked_again;         /* a challenge was answered by a new token since the last success */
+    uint32_t unauthenticated; /* Fragments in a row that were held back for it */
     struct failure failure; /* why a best-effort Cancel-Session is under way, and when it is through, whatever came: */
     bool drop_then_fail;    /* the job ends */
     bool drop_then_create;  /* a new session begins */
@@ -175,7 +182,7 @@ struct session_output {
     bool at_once;              /* with WAIT: the first error after progress of a kind where haste is right */
     uint64_t retry_after_usec; /* with WAIT: the server's wish, 0 = none */
     struct exchange_request request;
-    struct failure failure; /* with WAIT and FAIL; with DONE, a warning where confirmed is false */
+    struct failure failure; /* with WAIT and FAIL; with DONE, a warning, or nothing */
 };
 
 void session_init(struct session *session, const struct session_parameters *parameters,

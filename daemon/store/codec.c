@@ -127,6 +127,7 @@ static const struct field fields[] = {
     MEMBER(110, NUMBER, session.reply_offset),
     MEMBER(111, TEXT, session.reply_validator),
     MEMBER(112, NUMBER, session.reply_restarts),
+    MEMBER(113, FLAG, session.fragment_is_ambiguous),
 
     MEMBER(120, STRING, access.texts[ACCESS_AUTH]),
     MEMBER(121, STRING, access.texts[ACCESS_CREDENTIAL]),

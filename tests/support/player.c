@@ -41,7 +41,13 @@ void player_reload(struct player *player)
 
 void player_event(struct player *player, enum session_event event)
 {
-    const struct session_input in = {.event = event, .now = player->now, .outcome = &player->outcome};
+    const struct session_input in = {.event = event,
+                                     .now = player->now,
+                                     .outcome = &player->outcome,
+                                     .refreshed = player->refreshed,
+                                     .access_fault = player->access_fault,
+                                     .access_may_heal = player->access_may_heal,
+                                     .source_error = player->source_error};
 
     session_step(&player->session, &in, &player->out);
 }
@@ -84,6 +90,26 @@ void player_lose(struct player *player, enum transport_result transport, unsigne
     player->outcome.heads_sent = heads_before;
 }
 
+void player_part(struct player *player, uint64_t first, uint64_t last, uint64_t total, const char *headers)
+{
+    char lines[400];
+
+    (void)snprintf(lines, sizeof(lines), "Content-Range: bytes %llu-%llu/%llu\nContent-Length: %llu\n%s",
+                   (unsigned long long)first, (unsigned long long)last, (unsigned long long)total,
+                   (unsigned long long)(last - first + 1), headers);
+    player->outcome.received_bytes = last - first + 1;
+    player_answer(player, 206, lines);
+}
+
+void player_whole(struct player *player, uint64_t total, const char *headers)
+{
+    char lines[400];
+
+    (void)snprintf(lines, sizeof(lines), "Content-Length: %llu\n%s", (unsigned long long)total, headers);
+    player->outcome.received_bytes = total;
+    player_answer(player, 200, lines);
+}
+
 void player_pass(struct player *player, uint64_t usec)
 {
     player->now.monotonic_usec += usec;
@@ -98,6 +124,18 @@ void player_open(struct player *player, uint64_t size_bytes)
     player_ack(player, 200, "BITS-Session-Id: " PLAYER_ID "\nBITS-Protocol: " BITS_PROTOCOL_GUID);
     assert_action(player, PERSIST);
     player_event(player, SESSION_EVENT_PERSISTED);
+}
+
+void player_open_reply(struct player *player)
+{
+    player_init(player, 1000);
+    player->session.parameters.wants_reply = true;
+    player_event(player, SESSION_EVENT_START);
+    player_ack(player, 200, "BITS-Session-Id: " PLAYER_ID);
+    player_event(player, SESSION_EVENT_PERSISTED);
+    assert_fragment(player, 0, 999);
+    player_ack(player, 200, NEXT(1000) "\nBITS-Reply-URL: replies\\7.bin");
+    assert_sends(player, REPLY);
 }
 
 void player_reach_close(struct player *player)

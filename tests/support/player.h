@@ -17,6 +17,10 @@ struct player {
     struct session_output out;
     struct exchange_outcome outcome; /* connection, heads_sent and elapsed_usec are a test's to set */
     struct moment now;
+    bool refreshed; /* as in struct session_input, and so are these: */
+    const char *access_fault;
+    bool access_may_heal;
+    int source_error;
 };
 
 #define NEXT(offset) "BITS-Received-Content-Range: " #offset
@@ -39,10 +43,19 @@ void player_ack(struct player *player, int status, const char *headers);
 /* The exchange ended below HTTP; HEADS times the request's head had gone out. */
 void player_lose(struct player *player, enum transport_result transport, unsigned heads_sent);
 
+/* 206 with the bytes FIRST to LAST of TOTAL; HEADERS as above. */
+void player_part(struct player *player, uint64_t first, uint64_t last, uint64_t total, const char *headers);
+
+/* 200 with a whole reply of TOTAL bytes. */
+void player_whole(struct player *player, uint64_t total, const char *headers);
+
 void player_pass(struct player *player, uint64_t usec);
 
 /* START, Create-Session acknowledged, session id durable: the first Fragment is under way. */
 void player_open(struct player *player, uint64_t size_bytes);
+
+/* As player_open(), for a job that wants a reply: all bytes are acknowledged, the first GET is under way. */
+void player_open_reply(struct player *player);
 
 /* All bytes acknowledged and that durable: Close-Session is under way. */
 void player_reach_close(struct player *player);

@@ -101,7 +101,7 @@ static void row_27_missing_credentials_are_fatal_and_keep_the_session(void **sta
     player_ack(&p, 200, NEXT(262144));
     player_answer(&p, 401, "WWW-Authenticate: Basic");
     assert_failure(&p, FAIL, HR_HTTP_STATUS(401));
-    assert_non_null(strstr(p.out.failure.text, "needs credentials"));
+    assert_non_null(strstr(p.out.failure.text, "bitsq credential set"));
     assert_string_equal(p.session.record.session_id, PLAYER_ID);
     assert_int_equal(p.session.record.offset, 262144);
 }

@@ -134,18 +134,6 @@ static void row_5_an_id_that_was_not_yet_durable_at_a_pause_is_made_so_before_go
     assert_sends(&p, PING);
 }
 
-static void row_6_a_host_id_is_refused_with_its_reason(void **state)
-{
-    struct player p;
-
-    (void)state;
-    player_init(&p, 10000);
-    player_event(&p, SESSION_EVENT_START);
-    player_ack(&p, 200, "BITS-Session-Id: x\nBITS-Host-Id: node7");
-    assert_failure(&p, FAIL, HR_NOT_IMPLEMENTED);
-    assert_non_null(strstr(p.out.failure.text, "BITS-Host-Id"));
-}
-
 static void row_7_an_ack_without_a_session_id_waits(void **state)
 {
     struct player p;
@@ -454,18 +442,6 @@ static void the_first_fragment_after_a_restart_of_the_daemon_is_a_small_one(void
     assert_true(p.out.request.body_bytes > 64 * KIB);
 }
 
-static void row_15_a_job_that_wants_a_reply_fails_at_its_start(void **state)
-{
-    struct player p;
-
-    (void)state;
-    player_init(&p, 1000);
-    p.session.parameters.wants_reply = true;
-    player_event(&p, SESSION_EVENT_START);
-    assert_failure(&p, FAIL, HR_NOT_IMPLEMENTED);
-    assert_non_null(strstr(p.out.failure.text, "reply"));
-}
-
 static void row_16_the_last_ack_leads_to_a_durable_close(void **state)
 {
     struct player p;
@@ -491,7 +467,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(row_5_the_session_id_is_durable_before_the_first_fragment),
     cmocka_unit_test(row_5_a_201_opens_a_session_as_a_200_does),
     cmocka_unit_test(row_5_an_id_that_was_not_yet_durable_at_a_pause_is_made_so_before_going_on),
-    cmocka_unit_test(row_6_a_host_id_is_refused_with_its_reason),
     cmocka_unit_test(row_7_an_ack_without_a_session_id_waits),
     cmocka_unit_test(row_7_a_session_id_over_the_bound_waits),
     cmocka_unit_test(row_8_another_protocol_is_fatal),
@@ -512,7 +487,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(row_14_fragments_halve_when_one_is_lost_but_not_below_the_minimum),
     cmocka_unit_test(row_14_a_connection_that_never_stood_halves_nothing),
     cmocka_unit_test(the_first_fragment_after_a_restart_of_the_daemon_is_a_small_one),
-    cmocka_unit_test(row_15_a_job_that_wants_a_reply_fails_at_its_start),
     cmocka_unit_test(row_16_the_last_ack_leads_to_a_durable_close),
 };
 UNIT_MAIN(tests);
