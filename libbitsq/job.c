@@ -142,13 +142,13 @@ static int read_server(sd_bus_message *m, const char *key, bitsq_job *job)
 static int read_attempts(sd_bus_message *m, bitsq_job *job)
 {
     struct attempt attempt;
-    const char *name, *phase;
+    const char *name, *phase, *address;
 
     int r = sd_bus_message_enter_container(m, 'v', JOB_PROPERTY_ATTEMPT_LOG_TYPE);
-    if (r < 0 || (r = sd_bus_message_enter_container(m, 'a', "(tsist)")) < 0)
+    if (r < 0 || (r = sd_bus_message_enter_container(m, 'a', "(tsists)")) < 0)
         return r;
-    while ((r = sd_bus_message_read(m, "(tsist)", &attempt.time, &name, &attempt.http_status, &phase,
-                                    &attempt.acknowledged)) > 0) {
+    while ((r = sd_bus_message_read(m, "(tsists)", &attempt.time, &name, &attempt.http_status, &phase,
+                                    &attempt.acknowledged, &address)) > 0) {
         struct attempt *grown = reallocarray(job->attempts_log, job->attempts_count + 1, sizeof(*grown));
         if (!grown)
             return -ENOMEM;

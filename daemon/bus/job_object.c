@@ -177,12 +177,13 @@ GETTER(attempt_log)
 {
     GETTER_FOUND;
     char name[FAILURE_NAME_MAX];
-    int r = sd_bus_message_open_container(reply, 'a', "(tsist)");
+    int r = sd_bus_message_open_container(reply, 'a', "(tsists)");
     for (uint32_t i = 0; r >= 0 && i < job->attempt_count; i++) {
         const struct job_attempt *attempt = &job->attempt_log[i];
         failure_name_code(attempt->code, name);
-        r = sd_bus_message_append(reply, "(tsist)", attempt->at_usec, name, attempt->http_status,
-                                  failure_phase_text((enum failure_phase)attempt->phase), attempt->offset);
+        r = sd_bus_message_append(reply, "(tsists)", attempt->at_usec, name, attempt->http_status,
+                                  failure_phase_text((enum failure_phase)attempt->phase), attempt->offset,
+                                  attempt->address);
     }
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
@@ -208,8 +209,9 @@ GETTER(error_details)
     const struct failure *failure = &job->failure;
     if (failure->code == 0 && failure->text[0] == '\0')
         return sd_bus_message_append(reply, "a{sv}", 0);
-    return sd_bus_message_append(reply, "a{sv}", 4, "http_status", "u", (uint32_t)failure->http_status, "context", "u",
-                                 failure->context, "context_text", "s",
+    const char *host = job->session.host_id[0] != '\0' ? job->session.host_id : job->host;
+    return sd_bus_message_append(reply, "a{sv}", 6, "host", "s", host, "address", "s", job->address, "http_status", "u",
+                                 (uint32_t)failure->http_status, "context", "u", failure->context, "context_text", "s",
                                  failure_context_text((enum failure_context)failure->context), "phase", "s",
                                  failure_phase_text((enum failure_phase)failure->phase));
 }
@@ -220,7 +222,63 @@ GETTER(server)
     _cleanup_free_ char *name = text_escape(job->server);
     if (!name)
         return -ENOMEM;
-    return sd_bus_message_append(reply, "a{sv}", 2, "name", "s", name, "address", "s", job->address);
+    return sd_bus_message_append(reply, "a{sv}", 3, "name", "s", name, "address", "s", job->address, "host", "s",
+                                 job->session.host_id);
+}
+
+/* The address of a reply may be a secret, as that of an upload may. */
+static int append_reply_url(sd_bus_message *reply, const char *url)
+{
+    _cleanup_free_ char *redacted = text_redact_url(url);
+    _cleanup_free_ char *escaped = redacted ? text_escape(redacted) : NULL;
+
+    return escaped ? sd_bus_message_append(reply, "{sv}", "url", "s", escaped) : -ENOMEM;
+}
+
+static int append_path(sd_bus_message *message, const char *key, const char *path)
+{
+    int r = sd_bus_message_open_container(message, 'e', "sv");
+
+    if (r >= 0)
+        r = sd_bus_message_append_basic(message, 's', key);
+    if (r >= 0)
+        r = sd_bus_message_open_container(message, 'v', "ay");
+    if (r >= 0)
+        r = sd_bus_message_append_array(message, 'y', path ? path : "", path ? strlen(path) : 0);
+    if (r >= 0)
+        r = sd_bus_message_close_container(message);
+    return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+GETTER(reply)
+{
+    GETTER_FOUND;
+    const struct session_record *session = &job->session;
+    int r = sd_bus_message_open_container(reply, 'a', "{sv}");
+    if (r >= 0 && job->type == JOB_UPLOAD_REPLY) {
+        r = append_path(reply, "path", job->reply_path);
+        if (r >= 0)
+            r = append_reply_url(reply, session->reply_url);
+        if (r >= 0)
+            r = sd_bus_message_append(reply, "{sv}{sv}{sv}", "received", "t", session->reply_offset, "stored", "b",
+                                      session->reply_stored, "size", "t",
+                                      session->has_reply_total ? session->reply_total : UINT64_MAX);
+    }
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int append_access(sd_bus_message *reply, const struct access *access)
+{
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < access_keys_count; i++) {
+        const struct access_key *key = &access_keys[i];
+        if (key->is_flag && (access->flags_chosen & (uint32_t)key->flag) != 0)
+            r = sd_bus_message_append(reply, "{sv}", key->option, "b", (access->flags & (uint32_t)key->flag) != 0);
+        else if (!key->is_flag && access->texts[key->text])
+            r = sd_bus_message_append(reply, "{sv}", key->option, "s", access->texts[key->text]);
+    }
+    return r;
 }
 
 GETTER(options)
@@ -235,6 +293,10 @@ GETTER(options)
         r = sd_bus_message_append(reply, "{sv}", "retry_delay", "t", options->retry_delay_usec);
     if (r >= 0 && options->has_no_progress_timeout)
         r = sd_bus_message_append(reply, "{sv}", "no_progress_timeout", "t", options->no_progress_timeout_usec);
+    if (r >= 0 && job->type == JOB_UPLOAD_REPLY)
+        r = append_path(reply, "reply", job->reply_path);
+    if (r >= 0)
+        r = append_access(reply, &job->access);
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 

@@ -11,7 +11,8 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef int (*read_key_t)(sd_bus_message *message, const char *key, void *target);
+/* *ret_reason may say, with -EINVAL, what a value must be; a literal. */
+typedef int (*read_key_t)(sd_bus_message *message, const char *key, void *target, const char **ret_reason);
 
 static int invalid(sd_bus_error *error, const char *key, const char *what)
 {
@@ -21,20 +22,20 @@ static int invalid(sd_bus_error *error, const char *key, const char *what)
 /* Walks the dictionary; READ returns 0, -ENXIO for an unknown key, -EBADMSG for a wrong type or value. */
 static int read_dictionary(sd_bus_message *message, read_key_t read, void *target, sd_bus_error *error)
 {
-    const char *key;
+    const char *key, *reason = NULL;
     int r = sd_bus_message_enter_container(message, 'a', "{sv}");
 
     while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
         r = sd_bus_message_read_basic(message, 's', &key);
         if (r < 0)
             return r;
-        r = read(message, key, target);
+        r = read(message, key, target, &reason);
         if (r == -ENXIO)
             return invalid(error, key, "there is no such option; see the interface's description");
         if (r == -ENOMEM)
             return r;
         if (r < 0)
-            return invalid(error, key, "its value is of the wrong type or out of range");
+            return invalid(error, key, reason ? reason : "its value is of the wrong type or out of range");
         r = sd_bus_message_exit_container(message);
     }
     return r < 0 ? r : sd_bus_message_exit_container(message);
@@ -91,7 +92,70 @@ static int read_if_exists(sd_bus_message *message, enum if_exists *ret)
     return r < 0 ? r : -EINVAL;
 }
 
-static int read_submission_key(sd_bus_message *message, const char *key, void *target)
+/* Bytes without a NUL, not terminated. */
+static int read_path(sd_bus_message *message, char **ret)
+{
+    const void *bytes;
+    size_t length;
+
+    int r = sd_bus_message_enter_container(message, 'v', "ay");
+    if (r >= 0)
+        r = sd_bus_message_read_array(message, 'y', &bytes, &length);
+    if (r < 0)
+        return r;
+    if (length > JOB_SOURCE_MAX || memchr(bytes, '\0', length))
+        return -EINVAL;
+    free(*ret);
+    *ret = length > 0 ? text_duplicate(bytes, length) : NULL;
+    if (length > 0 && !*ret)
+        return -ENOMEM;
+    return sd_bus_message_exit_container(message);
+}
+
+static int read_access(sd_bus_message *message, const char *option, struct access *access, const char **ret_reason)
+{
+    const struct access_key *key = access_find_option(option);
+    const char *text;
+    bool on;
+
+    if (!key)
+        return -ENXIO;
+    if (key->is_flag) {
+        int r = read_bool(message, &on);
+        if (r >= 0)
+            access_set_flag(access, key, on);
+        return r;
+    }
+    int r = sd_bus_message_read(message, "v", "s", &text);
+    return r < 0 ? r : access_set_text(access, key, text, ret_reason);
+}
+
+static int read_reply(sd_bus_message *message, struct manager_submission *submission, const char **ret_reason)
+{
+    int r = read_path(message, &submission->reply_path);
+
+    *ret_reason = "it takes an absolute path of at most 4095 bytes, or nothing: then the daemon keeps the reply";
+    if (r >= 0 && submission->reply_path && submission->reply_path[0] != '/')
+        return -EINVAL;
+    submission->wants_reply = true;
+    return r;
+}
+
+static int read_empty(sd_bus_message *message, bool *ret_refuse, const char **ret_reason)
+{
+    const char *text;
+    int r = sd_bus_message_read(message, "v", "s", &text);
+
+    if (r < 0)
+        return r;
+    *ret_reason = "it takes send or refuse";
+    if (strcmp(text, "send") != 0 && strcmp(text, "refuse") != 0)
+        return -EINVAL;
+    *ret_refuse = text[0] == 'r';
+    return 0;
+}
+
+static int read_submission_key(sd_bus_message *message, const char *key, void *target, const char **ret_reason)
 {
     struct manager_submission *submission = target;
     struct job_options *options = &submission->options;
@@ -116,7 +180,11 @@ static int read_submission_key(sd_bus_message *message, const char *key, void *t
         options->has_no_progress_timeout = true;
         return read_u64(message, &options->no_progress_timeout_usec);
     }
-    return -ENXIO;
+    if (strcmp(key, "reply") == 0)
+        return read_reply(message, submission, ret_reason);
+    if (strcmp(key, "empty") == 0)
+        return read_empty(message, &submission->refuse_empty, ret_reason);
+    return read_access(message, key, &submission->access, ret_reason);
 }
 
 int options_read_submission(sd_bus_message *message, struct manager_submission *ret, sd_bus_error *error)
@@ -212,8 +280,9 @@ static int read_states(sd_bus_message *message, struct filter_storage *storage)
     return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-static int read_filter_key(sd_bus_message *message, const char *key, void *target)
+static int read_filter_key(sd_bus_message *message, const char *key, void *target, const char **ret_reason)
 {
+    (void)ret_reason;
     struct filter_storage *storage = target;
     struct store_filter *filter = &storage->filter.store;
     uint32_t owner;
@@ -259,9 +328,9 @@ void filter_storage_done(struct filter_storage *storage)
     free(storage->ranges);
 }
 
-static int read_no_key(sd_bus_message *message, const char *key, void *target)
+static int read_no_key(sd_bus_message *message, const char *key, void *target, const char **ret_reason)
 {
-    (void)message, (void)key, (void)target;
+    (void)message, (void)key, (void)target, (void)ret_reason;
     return -ENXIO;
 }
 

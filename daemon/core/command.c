@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/command.h"
 
+#include "base/text.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -174,13 +176,15 @@ static void log_attempt(struct job *job, const struct command *command)
         memmove(&job->attempt_log[0], &job->attempt_log[1], (JOB_ATTEMPTS_KEPT - 1) * sizeof(job->attempt_log[0]));
         job->attempt_count--;
     }
-    job->attempt_log[job->attempt_count++] = (struct job_attempt){
+    struct job_attempt *attempt = &job->attempt_log[job->attempt_count++];
+    *attempt = (struct job_attempt){
         .at_usec = command->at.realtime_usec,
         .code = failure->code,
         .http_status = failure->http_status,
         .phase = failure->phase,
         .offset = command->update.session.offset,
     };
+    (void)text_copy(attempt->address, sizeof(attempt->address), command->update.address);
     job->attempts++;
     job->attempts_total++;
     job->failure = *failure;

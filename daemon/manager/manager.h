@@ -123,7 +123,11 @@ struct manager_submission {
     enum if_exists if_exists;
     enum job_priority priority;
     bool hold;
+    bool wants_reply;  /* an upload-reply job */
+    char *reply_path;  /* absolute; NULL = the daemon keeps it */
+    bool refuse_empty; /* an empty file is an error */
     struct job_options options;
+    struct access access;
 };
 void manager_submission_done(struct manager_submission *submission);
 

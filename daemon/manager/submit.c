@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Adding jobs: check the values, look at the files, hand one command to the writer, answer when it is durable. */
+#include "io/reply.h"
 #include "io/source.h"
 #include "manager/internal.h"
 
@@ -19,6 +20,8 @@ struct look {
     struct addition *addition;
     size_t index;
     struct io_request *request; /* NULL once it has come back */
+    struct io_request *reply;   /* the look at where its reply is to go, likewise */
+    bool refuse_empty;
 };
 
 struct addition {
@@ -70,6 +73,8 @@ void manager_submission_done(struct manager_submission *submission)
     free(submission->name);
     free(submission->group);
     free(submission->key);
+    free(submission->reply_path);
+    access_done(&submission->access);
     *submission = (struct manager_submission){0};
 }
 
@@ -181,6 +186,37 @@ static void all_looked_at(struct addition *addition)
     manager_submit(addition->manager, command);
 }
 
+static void refuse_empty(struct addition *addition, size_t index)
+{
+    _cleanup_free_ char *path = text_escape(addition->command->jobs[index]->source);
+
+    (void)manager_fault_set(&addition->error, FAULT_SOURCE_UNREADABLE, 0,
+                            "%s is empty, and empty files were to be refused; leave out --empty=refuse to send it",
+                            path ? path : "the source");
+}
+
+static void reply_fault(struct addition *addition, size_t index, int error)
+{
+    _cleanup_free_ char *path = text_escape(addition->command->jobs[index]->reply_path);
+    const char *why = strerror(-error);
+
+    if (error == -EISDIR)
+        why = "it is a folder";
+    else if (error == -EMEDIUMTYPE)
+        why = "it is no regular file";
+    else if (error == -EINVAL)
+        why = "it names no file";
+    (void)manager_fault_set(&addition->error, FAULT_INVALID_ARGUMENT, 0,
+                            "cannot store the reply as %s: %s; choose another place with --reply=FILE",
+                            path ? path : "asked for", why);
+}
+
+static void one_looked_at(struct addition *addition)
+{
+    if (--addition->looks_left == 0)
+        all_looked_at(addition);
+}
+
 static void on_looked(void *userdata, int result, const struct source_identity *identity)
 {
     struct look *look = userdata;
@@ -189,10 +225,22 @@ static void on_looked(void *userdata, int result, const struct source_identity *
     look->request = NULL;
     if (result >= 0)
         addition->command->jobs[look->index]->identity = *identity;
-    else if (addition->error.fault == FAULT_NONE)
+    if (addition->error.fault == FAULT_NONE && result < 0)
         source_fault(addition, look->index, result);
-    if (--addition->looks_left == 0)
-        all_looked_at(addition);
+    else if (addition->error.fault == FAULT_NONE && look->refuse_empty && identity->size_bytes == 0)
+        refuse_empty(addition, look->index);
+    one_looked_at(addition);
+}
+
+static void on_reply_looked(void *userdata, int result)
+{
+    struct look *look = userdata;
+    struct addition *addition = look->addition;
+
+    look->reply = NULL;
+    if (addition->error.fault == FAULT_NONE && result < 0)
+        reply_fault(addition, look->index, result);
+    one_looked_at(addition);
 }
 
 static int duplicate(const char *from, const char *otherwise, char **to)
@@ -231,7 +279,11 @@ static int make_job(struct manager *manager, uid_t caller, const struct manager_
     job->owner = caller;
     job->priority = submission->priority;
     job->state = submission->hold ? JOB_PAUSED : JOB_READY;
+    job->type = submission->wants_reply ? JOB_UPLOAD_REPLY : JOB_UPLOAD;
     job->options = submission->options;
+    if (access_copy(&submission->access, &job->access) < 0 ||
+        duplicate(submission->reply_path, NULL, &job->reply_path) < 0)
+        return -ENOMEM;
     job->name = submission->name ? strdup(submission->name) : default_name(submission->source);
     if (!job->name || duplicate(submission->source, NULL, &job->source) < 0 ||
         duplicate(submission->url, NULL, &job->url) < 0 || duplicate(submission->key, NULL, &job->key) < 0 ||
@@ -274,6 +326,26 @@ static int fill_command(struct addition *addition, uid_t caller, const struct ma
     return 0;
 }
 
+/* At the file, and at the place of its reply. */
+static int look_at(struct addition *addition, const struct manager_submission *submission, size_t index)
+{
+    struct look *look = &addition->looks[index];
+    struct io *io = addition->manager->io;
+
+    *look = (struct look){.addition = addition, .index = index, .refuse_empty = submission->refuse_empty};
+    int r = io_look(io, submission->source, on_looked, look, &look->request);
+    if (r < 0)
+        return r;
+    addition->looks_left++;
+    if (!submission->reply_path)
+        return 0;
+    r = io_check_reply_path(io, submission->reply_path, on_reply_looked, look, &look->reply);
+    if (r < 0)
+        return r;
+    addition->looks_left++;
+    return 0;
+}
+
 int manager_add(struct manager *manager, uid_t caller, const struct manager_submission *submissions, size_t count,
                 manager_done_t done, void *userdata, struct manager_error *ret_error)
 {
@@ -293,15 +365,12 @@ int manager_add(struct manager *manager, uid_t caller, const struct manager_subm
     int r = fill_command(addition, caller, submissions, count, ret_error);
     if (r < 0)
         return r;
-    addition->looks_left = count;
     for (size_t i = 0; i < count; i++) {
-        addition->looks[i] = (struct look){.addition = addition, .index = i};
-        r = io_look(manager->io, submissions[i].source, on_looked, &addition->looks[i], &addition->looks[i].request);
-        if (r < 0 && i == 0)
+        r = look_at(addition, &submissions[i], i);
+        if (r < 0 && addition->looks_left == 0)
             return r;
         if (r < 0) {
             /* Those that are under way will end the addition. */
-            addition->looks_left -= count - i;
             addition->error = *ret_error;
             break;
         }
@@ -310,6 +379,14 @@ int manager_add(struct manager *manager, uid_t caller, const struct manager_subm
     addition->listed = true;
     (void)TAKE_PTR(addition);
     return 0;
+}
+
+static void cancel_look(struct look *look)
+{
+    if (look->request)
+        io_request_cancel(look->request);
+    if (look->reply)
+        io_request_cancel(look->reply);
 }
 
 void manager_refuse_additions(struct manager *manager)
@@ -321,8 +398,7 @@ void manager_refuse_additions(struct manager *manager)
         if (!addition->command)
             continue; /* with the writer: it is answered when it is durable */
         for (size_t i = 0; i < addition->command->jobs_count; i++)
-            if (addition->looks[i].request)
-                io_request_cancel(addition->looks[i].request);
+            cancel_look(&addition->looks[i]);
         (void)manager_fault_stopping(&addition->error);
         refuse(addition);
     }

@@ -29,7 +29,8 @@ static int reply_job(sd_bus_message *reply, uint64_t id)
     return sd_bus_message_append(reply, "a{sv}", 7, "Id", "t", id, "Name", "s", "report.iso", "State", "s", "retrying",
                                  "Error", "(sus)", "BG_E_HTTP_ERROR_503", 0x801901f7u, "busy", "Later", "s", "unknown",
                                  "ErrorDetails", "a{sv}", 2, "http_status", "u", 503u, "phase", "s", "Fragment",
-                                 "AttemptLog", "a(tsist)", 1, UINT64_C(5), "E", 503, "Fragment", UINT64_C(9));
+                                 "AttemptLog", "a(tsists)", 1, UINT64_C(5), "E", 503, "Fragment", UINT64_C(9),
+                                 "192.0.2.1:80");
 }
 
 static int answer_query(const struct fake *fake, sd_bus_message *m, sd_bus_message *reply)
