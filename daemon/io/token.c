@@ -23,16 +23,6 @@
 #define EXPIRES_KEY     "expires="
 #define ERROR_SHOWN_MAX 200 /* bytes of the helper's last words */
 
-struct token {
-    TAILQ_ENTRY(token) entry; /* the one that was used last stands last */
-    struct io *io;
-    char *key, *name, *program;
-    char *text; /* NULL = not known */
-    uint64_t expires_usec;
-    struct spawner_run *run;
-    struct token_wait_list waits;
-};
-
 /* What came of a run. */
 struct token_answer {
     int result;
@@ -163,7 +153,7 @@ static void read_output(const struct token *token, const struct spawner_result *
     answer->text = text_duplicate(result->output, length);
     if (!answer->text) {
         answer->result = -ENOMEM;
-    } else if (!credential_token_is_valid(answer->text)) {
+    } else if (!credential_token_is_valid(answer->text) || strlen(result->output) < result->output_bytes) {
         say(answer, -EINVAL,
             "the helper of the credential \"%s\" (%s) printed no token in its first line, or one that is too long or "
             "has blanks or characters that are not ASCII",
@@ -185,6 +175,7 @@ static void tell(struct token *token, const struct token_answer *answer)
     TAILQ_FOREACH (wait, &token->waits, entry)
         wait->token = NULL;
     TAILQ_CONCAT(&io->told, &token->waits, entry);
+    token->waits_count = 0;
     while ((wait = TAILQ_FIRST(&io->told)) != NULL) {
         TAILQ_REMOVE(&io->told, wait, entry);
         wait->done(wait, answer->result, answer->result < 0 ? NULL : answer->text,
@@ -338,6 +329,7 @@ int token_get(struct io *io, const struct token_query *query, struct token_wait 
         return r;
     wait->token = token;
     TAILQ_INSERT_TAIL(&token->waits, wait, entry);
+    token->waits_count++;
     return 0;
 }
 
@@ -350,7 +342,7 @@ void token_leave(struct io *io, struct token_wait *wait)
         return;
     }
     TAILQ_REMOVE(&token->waits, wait, entry);
-    if (TAILQ_EMPTY(&token->waits) && token->run)
+    if (--token->waits_count == 0 && token->run)
         spawner_run_cancel(TAKE_PTR(token->run));
 }
 

@@ -7,9 +7,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 struct io;
+struct spawner_run;
 struct token;
 TAILQ_HEAD(token_list, token);
 
@@ -30,6 +32,17 @@ struct token_wait {
     void (*drop)(struct token_wait *wait); /* the io goes */
 };
 TAILQ_HEAD(token_wait_list, token_wait);
+
+struct token {
+    TAILQ_ENTRY(token) entry; /* the one that was used last stands last */
+    struct io *io;
+    char *key, *name, *program;
+    char *text; /* NULL = not known */
+    uint64_t expires_usec;
+    struct spawner_run *run;
+    struct token_wait_list waits;
+    size_t waits_count;
+};
 
 /*
  * 1 and the token in *ret_token, the callee's, to be copied at once; or 0, and WAIT gets it later. Negative: no run

@@ -403,6 +403,42 @@ static void headers_come_from_a_file_that_others_cannot_read(void **state)
     finish(&f);
 }
 
+/* A file of comments around one line that says something. */
+static int load_with_bytes(struct fixture *f, const char *name, const char *line, size_t bytes)
+{
+    char *text = malloc(bytes + 1);
+
+    assert_non_null(text);
+    memset(text, '#', bytes);
+    memcpy(text, line, strlen(line));
+    text[bytes] = '\0';
+    put(f, name, text, 0600);
+    free(text);
+    return load(f);
+}
+
+static void a_header_file_and_netrc_have_a_longest_size(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    choose(&f, "netrc", NULL);
+    assert_int_equal(load_with_bytes(&f, ".netrc", "default login a password b\n", NETRC_BYTES), 0);
+    assert_string_equal(f.access->server.user, "a");
+    assert_int_equal(load_with_bytes(&f, ".netrc", "default login a password b\n", NETRC_BYTES + 1), -EFBIG);
+    assert_fault_says(&f, "/.netrc has more than 262144 bytes");
+    put(&f, ".netrc", "", 0600);
+    char *path = folder_path(f.io.folder, "headers");
+    choose(&f, "header_file", path);
+    assert_int_equal(load_with_bytes(&f, "headers", "a: b\n", HEADER_FILE_BYTES), 0);
+    assert_string_equal(f.access->headers, "a: b");
+    assert_int_equal(load_with_bytes(&f, "headers", "a: b\n", HEADER_FILE_BYTES + 1), -EFBIG);
+    assert_fault_says(&f, "/headers has more than 16384 bytes");
+    free(path);
+    finish(&f);
+}
+
 static void the_folder_of_credentials_is_that_of_the_configuration(void **state)
 {
     struct fixture f;
@@ -462,6 +498,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(netrc_counts_where_it_is_chosen_and_no_credential_is),
     cmocka_unit_test(netrc_is_checked_and_may_be_missing),
     cmocka_unit_test(headers_come_from_a_file_that_others_cannot_read),
+    cmocka_unit_test(a_header_file_and_netrc_have_a_longest_size),
     cmocka_unit_test(the_folder_of_credentials_is_that_of_the_configuration),
     cmocka_unit_test(a_cancelled_load_is_never_heard_of),
 };
