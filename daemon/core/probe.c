@@ -90,7 +90,7 @@ static enum probe_action finish(struct probe *probe)
     return PROBE_DONE;
 }
 
-static enum probe_action send(struct probe *probe, enum probe_stage stage, struct exchange_request *request)
+static enum probe_action send_next(struct probe *probe, enum probe_stage stage, struct exchange_request *request)
 {
     const struct session_parameters *parameters = &probe->parameters;
     uint64_t first = sizes[probe->size_index].bytes;
@@ -170,7 +170,7 @@ static enum probe_action take_ping(struct probe *probe, const struct exchange_ou
         return finish(probe);
     probe->ping_answered =
         outcome->transport == TRANSPORT_OK && ack->is_ack && (ack->status == 200 || ack->status == 201);
-    return send(probe, PROBE_STAGE_CREATE, request);
+    return send_next(probe, PROBE_STAGE_CREATE, request);
 }
 
 static bool is_opened(const struct exchange_outcome *outcome)
@@ -298,7 +298,7 @@ static enum probe_action take_create(struct probe *probe, const struct exchange_
             note_session(probe, ack);
         }
         probe->opened = true;
-        return send(probe, probe->sizes_done ? PROBE_STAGE_CANCEL : PROBE_STAGE_FRAGMENT, request);
+        return send_next(probe, probe->sizes_done ? PROBE_STAGE_CANCEL : PROBE_STAGE_FRAGMENT, request);
     }
     if (probe->opened) {
         add(probe, "size", PROBE_NOTE, "", "how large a file may be is not known: no further session was opened");
@@ -311,7 +311,7 @@ static enum probe_action take_create(struct probe *probe, const struct exchange_
             return finish(probe);
     }
     if ((!is_first_try || may_be_the_verb(outcome)) && choose_another_verb(probe))
-        return send(probe, PROBE_STAGE_CREATE, request);
+        return send_next(probe, PROBE_STAGE_CREATE, request);
     note_refusal(probe);
     return finish(probe);
 }
@@ -384,7 +384,7 @@ static enum probe_action take_fragment(struct probe *probe, const struct exchang
         note_size(probe, outcome, answer);
         probe->sizes_done = true;
     }
-    return send(probe, PROBE_STAGE_CANCEL, request);
+    return send_next(probe, PROBE_STAGE_CANCEL, request);
 }
 
 static enum probe_action take_cancel(struct probe *probe, const struct exchange_outcome *outcome,
@@ -404,7 +404,7 @@ static enum probe_action take_cancel(struct probe *probe, const struct exchange_
     }
     if (!is_gone || probe->sizes_done)
         return finish(probe);
-    return send(probe, PROBE_STAGE_CREATE, request);
+    return send_next(probe, PROBE_STAGE_CREATE, request);
 }
 
 enum probe_action probe_step(struct probe *probe, const struct exchange_outcome *outcome,
@@ -415,7 +415,7 @@ enum probe_action probe_step(struct probe *probe, const struct exchange_outcome 
         note_latency(probe, outcome);
     switch (probe->stage) {
     case PROBE_STAGE_START:
-        return send(probe, PROBE_STAGE_PING, ret_request);
+        return send_next(probe, PROBE_STAGE_PING, ret_request);
     case PROBE_STAGE_PING:
         return take_ping(probe, outcome, ret_request);
     case PROBE_STAGE_CREATE:

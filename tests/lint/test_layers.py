@@ -39,7 +39,7 @@ DOORS = {
 # The headers of the C library that name no system call, clock, file or thread.
 PURE = {
     "arpa/inet.h",  # inet_pton()
-    "assert.h", "ctype.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "stdalign.h", "stdbool.h", "stddef.h",
+    "assert.h", "ctype.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "stdalign.h", "stdarg.h", "stdbool.h", "stddef.h",
     "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h", "sys/param.h", "sys/types.h",
 }
 # Of those, core may use what only computes.
