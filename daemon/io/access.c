@@ -342,13 +342,21 @@ static void load_free(struct io_request *request)
     free(load);
 }
 
+/* A path may have any bytes; the sentence goes where only UTF-8 may go. */
+static void report_fault(struct access_load *load, int result, const char *fault, bool may_heal)
+{
+    _cleanup_free_ char *escaped = text_is_utf8(fault, strlen(fault)) ? NULL : text_escape(fault);
+
+    load->done(load->userdata, result, NULL, escaped ? escaped : fault, may_heal);
+}
+
 static void conclude(struct access_load *load)
 {
     if (load->result >= 0)
         load->done(load->userdata, 0, TAKE_PTR(load->access), NULL, false);
     else
-        load->done(load->userdata, load->result, NULL, load->fault ? load->fault : strerror(-load->result),
-                   secret_error_may_heal(load->result));
+        report_fault(load, load->result, load->fault ? load->fault : strerror(-load->result),
+                     secret_error_may_heal(load->result));
     load_free(&load->request);
 }
 
@@ -374,7 +382,7 @@ static void on_token(struct token_wait *wait, int result, const char *token, con
         take_token(load, token);
         return;
     }
-    load->done(load->userdata, result, NULL, fault, may_heal);
+    report_fault(load, result, fault, may_heal);
     load_free(&load->request);
 }
 

@@ -439,6 +439,23 @@ static void a_header_file_and_netrc_have_a_longest_size(void **state)
     finish(&f);
 }
 
+static void a_fault_is_text_whatever_bytes_a_path_has(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    char *path = io_fixture_file(&f.io, "h\xe9\"", "none\n", 0600);
+    choose(&f, "header_file", path);
+    assert_int_equal(load(&f), -EINVAL);
+    assert_fault_says(&f, "/h\\xe9\" cannot be used: line 1");
+    put(&f, "h\xe9\"", "none\n", 0644);
+    assert_int_equal(load(&f), -EPERM);
+    assert_fault_says(&f, "/h\\xe9\" is open to others");
+    free(path);
+    finish(&f);
+}
+
 static void the_folder_of_credentials_is_that_of_the_configuration(void **state)
 {
     struct fixture f;
@@ -499,6 +516,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(netrc_is_checked_and_may_be_missing),
     cmocka_unit_test(headers_come_from_a_file_that_others_cannot_read),
     cmocka_unit_test(a_header_file_and_netrc_have_a_longest_size),
+    cmocka_unit_test(a_fault_is_text_whatever_bytes_a_path_has),
     cmocka_unit_test(the_folder_of_credentials_is_that_of_the_configuration),
     cmocka_unit_test(a_cancelled_load_is_never_heard_of),
 };
