@@ -11,6 +11,7 @@
  *   bits_access.c    challenges, and credentials that cannot be had
  *   bits_end.c       how an attempt or a session ends: wait, fail, start anew, drop
  *   bits_failure.c   codes, contexts and sentences
+ *   bits_advice.c    what to do about them
  */
 #pragma once
 
@@ -93,7 +94,10 @@ void bits_describe_local(const struct step *step, uint32_t code, enum failure_ph
                          struct failure *ret);
 void bits_advise(struct failure *failure, const char *advice); /* "; " and the advice behind the reason */
 void bits_describe_no_progress(const struct step *step, const struct failure *last, struct failure *ret);
+bool bits_is_not_found(const struct ack *ack);     /* the error header says BG_E_SESSION_NOT_FOUND */
+bool bits_has_code(const struct ack *ack);         /* an error header other than 0 */
+bool bits_from_application(const struct ack *ack); /* context 0x7 */
+
+/* bits_advice.c */
+uint32_t bits_certificate_words(enum certificate_fault fault, enum failure_context *ret_context, const char **ret_why);
 const char *bits_advice_for(const struct step *step); /* after an outcome that is final */
-bool bits_is_not_found(const struct ack *ack);        /* the error header says BG_E_SESSION_NOT_FOUND */
-bool bits_has_code(const struct ack *ack);            /* an error header other than 0 */
-bool bits_from_application(const struct ack *ack);    /* context 0x7 */

@@ -138,15 +138,17 @@ static const struct transport_words {
 static void describe_transport(const struct step *step, struct failure *ret)
 {
     const struct exchange_outcome *outcome = step->in->outcome;
-    const struct transport_words *words = &transport_words[outcome->transport];
+    struct transport_words words = transport_words[outcome->transport];
     enum failure_context context = outcome->transport == TRANSPORT_LOCAL ? CONTEXT_QUEUE_MANAGER : CONTEXT_TRANSPORT;
-    char why[256];
+    const char *host = step->session->record.host_id;
+    char why[FAILURE_TEXT_MAX / 2 + HOST_ID_MAX];
 
-    if (outcome->text[0] != '\0')
-        (void)snprintf(why, sizeof(why), "%s (%s)", words->why, outcome->text);
-    else
-        (void)snprintf(why, sizeof(why), "%s", words->why);
-    bits_describe(step, words->code, context, why, ret);
+    if (outcome->transport == TRANSPORT_CERTIFICATE)
+        words.code = bits_certificate_words(outcome->certificate, &context, &words.why);
+    /* Whoever looks for the host of the URL looks in the wrong place. */
+    (void)snprintf(why, sizeof(why), "%s%s%s%s%s%s", words.why, host[0] != '\0' ? ", at the session's host " : "", host,
+                   outcome->text[0] != '\0' ? " (" : "", outcome->text, outcome->text[0] != '\0' ? ")" : "");
+    bits_describe(step, words.code, context, why, ret);
 }
 
 /* A 200 or 201 is a failure too where it lacks what its packet needs. */
@@ -215,41 +217,4 @@ void bits_describe_outcome(const struct step *step, struct failure *ret)
     }
     describe_status(step->in->outcome, why, sizeof(why));
     bits_describe(step, bits_has_code(ack) ? ack->error_code : HR_HTTP_STATUS(ack->status), context, why, ret);
-}
-
-const char *bits_advice_for(const struct step *step)
-{
-    const struct ack *ack = &step->in->outcome->ack;
-
-    if (step->in->outcome->transport == TRANSPORT_CERTIFICATE)
-        return "check the server's name, its certificate and this machine's clock, then: bitsq retry";
-    if (bits_has_code(ack) && ack->error_code == HR_TOO_LARGE)
-        return "the file is larger than the server takes: ask its administrator to raise the limit, then: bitsq retry";
-    if (ack->status >= 300 && ack->status < 400)
-        return "redirects are not followed: add the job again with the URL of the server itself";
-    switch (ack->status) {
-    case 400:
-        return "check that the URL names a file and not a folder, and that the server speaks BITS, then: bitsq retry";
-    case 401:
-        return "give it a user that it accepts: bitsq credential set NAME, bitsq set ID credential=NAME, bitsq retry "
-               "ID";
-    case 407:
-        return "give it a user that it accepts: bitsq credential set NAME, bitsq set ID proxy_credential=NAME, bitsq "
-               "retry ID";
-    case 403:
-        return "check the rights at the server, and whether the file exists there already, then: bitsq retry";
-    case 404:
-        return "check the URL, whether uploads are enabled there, and the server's limit for a file, then: bitsq retry";
-    case 405:
-    case 501:
-        return "uploads are not enabled for this URL, or something on the way blocks the verb BITS_POST: ask the "
-               "server's administrator, then: bitsq retry";
-    case 409:
-        return "the file exists at the server, or another upload of it is under way: check, then: bitsq retry";
-    case 413:
-    case 416:
-        return "ask the server's administrator for its limits, then: bitsq retry";
-    default:
-        return "ask the server's administrator, then: bitsq retry";
-    }
 }

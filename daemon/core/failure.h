@@ -71,6 +71,12 @@ struct failure {
 #define HR_INVALID_CREDENTIALS        0x80200040u
 #define HR_PATH_NOT_FOUND             0x80070003u
 #define HR_WRITE_FAULT                0x8007001Du
+#define HR_CLIENT_CERT_NEEDED         0x80072F0Cu /* ERROR_WINHTTP_CLIENT_AUTH_CERT_NEEDED */
+#define HR_CERT_DATE_INVALID          0x80072F05u
+#define HR_CERT_CN_INVALID            0x80072F06u
+#define HR_INVALID_CA                 0x80072F0Du
+#define HR_INVALID_CERT               0x80072F89u
+#define HR_CERT_REVOKED               0x80072F8Au
 #define HR_HTTP_STATUS(status)        (0x80190000u + (uint32_t)(status)) /* BG_E_HTTP_ERROR_nnn */
 #define HR_OUT_OF_MEMORY              0x8007000Eu                        /* E_OUTOFMEMORY */
 #define HR_NOT_IMPLEMENTED            0x80004001u                        /* E_NOTIMPL */

@@ -41,7 +41,7 @@ static void every_phase_and_context_has_words(void **state)
 {
     (void)state;
     assert_string_equal(failure_phase_text(PHASE_NONE), "");
-    for (int phase = PHASE_PING; phase <= PHASE_SOURCE; phase++)
+    for (int phase = PHASE_PING; phase <= PHASE_STORE_REPLY; phase++)
         assert_true(strlen(failure_phase_text((enum failure_phase)phase)) > 0);
     assert_string_equal(failure_context_text(CONTEXT_NONE), "");
     for (int context = CONTEXT_UNKNOWN; context <= CONTEXT_REMOTE_APPLICATION; context++)
