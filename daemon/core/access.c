@@ -194,6 +194,16 @@ int access_copy(const struct access *access, struct access *ret)
     return 0;
 }
 
+void access_rules_done(struct access_rules *rules)
+{
+    for (size_t i = 0; i < rules->count; i++) {
+        free(rules->sections[i].pattern);
+        access_done(&rules->sections[i].access);
+    }
+    free(rules->sections);
+    *rules = (struct access_rules){0};
+}
+
 bool access_pattern_matches(const char *pattern, const char *host)
 {
     /* The port stands behind the last colon; within [] colons belong to an IPv6 address. */

@@ -93,6 +93,8 @@ struct access_rules {
     struct access_section *sections;
     size_t count;
 };
+void access_rules_done(struct access_rules *rules);
+
 /* HOST is "host:port" as in struct job. A pattern without a port matches any. */
 bool access_pattern_matches(const char *pattern, const char *host);
 int access_resolve(const struct access *of_job, const struct access_rules *rules, const char *host, struct access *ret);

@@ -55,8 +55,9 @@ struct job_update {
 struct command_item {
     uint64_t id;
     int result;            /* 0, -ENOENT no such job, -EBUSY not allowed in its state, -EKEYREJECTED not the caller's */
-    enum job_state before; /* valid where the job was found */
-    struct job *after;     /* the record as committed; NULL where it was removed or not found */
+    enum job_state before; /* valid where the job was found, as is */
+    enum job_type type;
+    struct job *after; /* the record as committed; NULL where it was removed or not found */
 };
 
 struct command {

@@ -26,7 +26,10 @@ struct manager {
     struct settings settings;
     const char *(*check_url)(const char *url, char **ret_host, char **ret_name);
     struct manager_observer observer;
-    char *state_directory;
+    char *state_directory;      /* for messages */
+    char *state_path;           /* as it is */
+    char *credential_directory; /* NULL = the default */
+    struct access_rules access_rules;
 
     sd_event_source *mailbox_source;
     sd_event_source *schedule_source; /* one-shot: a decision is due at the end of this turn */

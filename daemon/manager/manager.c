@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "manager/manager.h"
 
+#include "io/reply.h"
 #include "io/source.h"
 #include "manager/internal.h"
 #include "manager/log.h"
@@ -146,10 +147,23 @@ void manager_tell_runners(struct manager *manager, const struct command *command
     }
 }
 
+/* A reply that the daemon keeps goes with its job; one at a place of the user's choice is the user's. */
+static void remove_replies(struct manager *manager, const struct command *command)
+{
+    for (size_t i = 0; i < command->items_count; i++) {
+        const struct command_item *item = &command->items[i];
+        const struct reply_place place = {.state_directory = manager->state_path, .job_id = item->id};
+        if (item->result == 0 && !item->after && item->type == JOB_UPLOAD_REPLY)
+            (void)io_remove_reply(manager->io, &place); /* what stays is swept at the next start */
+    }
+}
+
 void manager_announce(struct manager *manager, const struct command *command)
 {
     uint64_t changed = 0;
 
+    if (command->type != COMMAND_ADD)
+        remove_replies(manager, command);
     for (size_t i = 0; i < command->items_count; i++)
         changed += command->items[i].result == 0;
     if (changed == 0)
@@ -326,9 +340,19 @@ static void take_report(struct manager *manager, const struct store_report *repo
                     report->quarantined);
 }
 
+/* Jobs that the store cannot read may be mended one day: their replies stay. */
+static bool is_known(void *userdata, uint64_t job_id)
+{
+    struct manager *manager = userdata;
+    _cleanup_(job_free_p) struct job *job = NULL;
+
+    return store_get(manager->store, job_id, &job) != -ENOENT;
+}
+
 int manager_new(const struct manager_options *options, struct manager **ret)
 {
     _cleanup_(manager_free_p) struct manager *manager = calloc(1, sizeof(*manager));
+    struct io_request *sweep; /* not cancelled: it ends with io */
 
     if (!manager)
         return -ENOMEM;
@@ -347,13 +371,16 @@ int manager_new(const struct manager_options *options, struct manager **ret)
     manager->wake_usec = USEC_INFINITY;
     manager->awake_since_usec = manager_now(manager).realtime_usec;
     manager->state_directory = text_escape(options->state_directory);
-    if (!manager->state_directory)
+    manager->state_path = strdup(options->state_directory);
+    if (!manager->state_directory || !manager->state_path)
         return -ENOMEM;
     int r = add_sources(manager);
     if (r < 0)
         return r;
     if (options->store_report)
         take_report(manager, options->store_report);
+    /* Best effort: what is not swept now is at the next start. */
+    (void)io_sweep_replies(manager->io, manager->state_path, is_known, NULL, manager, &sweep);
     *ret = TAKE_PTR(manager);
     return 0;
 }
@@ -402,6 +429,9 @@ struct manager *manager_free(struct manager *manager)
     sd_event_source_disable_unref(manager->unsaved_source);
     sd_event_unref(manager->event);
     free(manager->state_directory);
+    free(manager->state_path);
+    free(manager->credential_directory);
+    access_rules_done(&manager->access_rules);
     free(manager);
     return NULL;
 }

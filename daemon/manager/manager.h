@@ -49,6 +49,7 @@ enum shown_state {
     SHOWN_BLOCKED,
     SHOWN_CONNECTING,
     SHOWN_TRANSFERRING,
+    SHOWN_REPLYING, /* all bytes are acknowledged: the reply is being fetched */
     SHOWN_RETRYING,
     SHOWN_PAUSED,
     SHOWN_CANCELLING,

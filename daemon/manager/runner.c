@@ -5,6 +5,7 @@
 #include "core/proto.h"
 #include "io/source.h"
 #include "manager/internal.h"
+#include "manager/log.h"
 
 #include "base/text.h"
 
@@ -41,6 +42,28 @@ static void fill_parameters(const struct runner *runner, struct session_paramete
                                                                          : settings->no_progress_timeout_usec,
     };
     proto_content_name(job->source, ret->content_name);
+    runner_fill_dialect(runner, ret);
+}
+
+/* A connection that was authenticated for one job, or by its certificate, is nobody else's. */
+static int take_connection(struct runner *runner)
+{
+    struct manager *manager = runner->manager;
+
+    if (runner_needs_access(runner))
+        return manager->transfer_ops->connection_new(manager->transport, &runner->connection);
+    return manager_take_connection(manager, runner->job->host, &runner->connection);
+}
+
+static void leave_connection(struct runner *runner)
+{
+    struct manager *manager = runner->manager;
+
+    if (runner->connection && runner_needs_access(runner))
+        manager->transfer_ops->connection_free(manager->transport, runner->connection);
+    else if (runner->connection)
+        manager_spare_connection(manager, runner->job->host, runner->connection);
+    runner->connection = NULL;
 }
 
 int runner_new(struct manager *manager, struct job *job, struct runner **ret)
@@ -54,7 +77,9 @@ int runner_new(struct manager *manager, struct job *job, struct runner **ret)
     }
     runner->manager = manager;
     runner->job = job;
-    int r = manager_take_connection(manager, job->host, &runner->connection);
+    int r = access_resolve(&job->access, &manager->access_rules, job->host, &runner->choices);
+    if (r >= 0)
+        r = take_connection(runner);
     if (r < 0) {
         runner_free(runner);
         return r;
@@ -74,6 +99,8 @@ void runner_drop_exchange(struct runner *runner)
     runner->transfer = NULL;
     if (runner->preparing && runner->check_started && !runner->source_checked)
         runner->source = source_free(runner->source); /* with the check that is under way */
+    runner_drop_access_request(runner);
+    runner_drop_reply(runner);
     runner->preparing = false;
 }
 
@@ -83,8 +110,9 @@ struct runner *runner_free(struct runner *runner)
         return NULL;
     runner_drop_exchange(runner);
     source_free(runner->source);
-    if (runner->connection)
-        manager_spare_connection(runner->manager, runner->job->host, runner->connection);
+    leave_connection(runner);
+    transfer_access_free(runner->access);
+    access_done(&runner->choices);
     job_free(runner->job);
     free(runner);
     return NULL;
@@ -105,16 +133,22 @@ static uint64_t waited_usec(const struct runner *runner, struct moment now)
     return usec_sub(end, begin);
 }
 
-static void feed_start(struct runner *runner)
+bool runner_begin_now(struct runner *runner)
 {
     struct moment now = manager_now(runner->manager);
     struct session_input in = {.event = SESSION_EVENT_START, .now = now, .waited_usec = waited_usec(runner, now)};
 
+    if (runner->forsaken) {
+        manager_runner_ended(runner->manager, runner);
+        return false;
+    }
+    runner->begun = true;
     runner->rate_at_usec = now.monotonic_usec;
     if (runner->job->started_usec == 0)
         runner->update.started_usec = now.realtime_usec;
     manager_shown_changed(runner->manager, runner->job);
     runner_feed(runner, &in);
+    return true;
 }
 
 void runner_source_failed(struct runner *runner, int error)
@@ -148,8 +182,8 @@ static void on_first_look(void *userdata, int result, const struct source_identi
     runner->source_checked = true;
     runner->preparing = false;
     if (result < 0) {
-        feed_start(runner);
-        runner_source_failed(runner, result);
+        if (runner_begin_now(runner))
+            runner_source_failed(runner, result);
         return;
     }
     /*
@@ -159,8 +193,8 @@ static void on_first_look(void *userdata, int result, const struct source_identi
     enum ident_change change = ident_compare(&runner->job->identity, identity);
     if (runner->job->identity_wanted || change == IDENT_SAME)
         adopt_identity(runner, identity);
-    feed_start(runner);
-    if (change != IDENT_SAME && !runner->update.has_identity)
+    bool is_change = change != IDENT_SAME && !runner->update.has_identity;
+    if (runner_begin_now(runner) && is_change)
         runner_source_changed(runner, ident_change_text(change));
 }
 
@@ -169,7 +203,7 @@ int runner_open_source(struct runner *runner)
     return runner->source ? 0 : source_new(runner->manager->io, runner->job->source, &runner->source);
 }
 
-void runner_start(struct runner *runner)
+void runner_begin(struct runner *runner)
 {
     const struct job *job = runner->job;
     /* A file that is taken anew is looked at first; so is one whose identity may hide a write, while nothing was sent.
@@ -178,7 +212,7 @@ void runner_start(struct runner *runner)
         job->state != JOB_CANCELLING && (job->identity_wanted || (job->identity.racy && job->session.sent_bytes == 0));
 
     if (!look) {
-        feed_start(runner);
+        (void)runner_begin_now(runner);
         return;
     }
     runner->preparing = runner->check_started = true;
@@ -188,9 +222,20 @@ void runner_start(struct runner *runner)
         r = source_check(runner->source, on_first_look, runner);
     if (r < 0) {
         runner->preparing = false;
-        feed_start(runner);
-        runner_source_failed(runner, r);
+        if (runner_begin_now(runner))
+            runner_source_failed(runner, r);
     }
+}
+
+void runner_start(struct runner *runner)
+{
+    if (!runner_needs_access(runner)) {
+        runner_begin(runner);
+        return;
+    }
+    int r = runner_load_access(runner);
+    if (r < 0)
+        runner_begin_without_access(runner, strerror(-r), true);
 }
 
 static void account_progress(struct runner *runner)
@@ -247,7 +292,11 @@ static void runner_act(struct runner *runner, const struct session_output *out)
         account_progress(runner);
     switch (out->action) {
     case SESSION_ACTION_NONE:
+        break;
     case SESSION_ACTION_STORE_REPLY:
+        if (out->checkpoint)
+            runner_checkpoint(runner);
+        runner_store_reply(runner);
         break;
     case SESSION_ACTION_SEND:
         if (out->checkpoint)
@@ -276,9 +325,24 @@ static void runner_act(struct runner *runner, const struct session_output *out)
     }
 }
 
+/* Where the bytes of a user go is worth a line whenever a server changes it. */
+static void log_host(const struct runner *runner, const char *before)
+{
+    const char *now = runner->session.record.host_id;
+
+    if (strcmp(before, now) == 0)
+        return;
+    if (now[0] != '\0')
+        log_message(LOG_NOTICE, MESSAGE_JOB_HOST, runner->job->id, "%s sends this upload on to %s (BITS-Host-Id)",
+                    runner->job->host, now);
+    else
+        log_message(LOG_NOTICE, MESSAGE_JOB_HOST, runner->job->id, "back from %s to %s", before, runner->job->host);
+}
+
 void runner_feed(struct runner *runner, struct session_input *in)
 {
     struct session_output out;
+    char host[HOST_ID_MAX + 1];
 
     if (runner->ending || runner->owed == OWED_END)
         return;
@@ -286,7 +350,12 @@ void runner_feed(struct runner *runner, struct session_input *in)
     if (runner->manager->stopping && in->event != SESSION_EVENT_SUSPEND)
         return;
     in->now = manager_now(runner->manager);
+    (void)text_copy(host, sizeof(host), runner->session.record.host_id);
+    bool was_replying = runner->session.record.phase == SESSION_REPLY;
     session_step(&runner->session, in, &out);
+    log_host(runner, host);
+    if (was_replying != (runner->session.record.phase == SESSION_REPLY))
+        manager_shown_changed(runner->manager, runner->job);
     runner_act(runner, &out);
 }
 
@@ -296,6 +365,11 @@ void runner_job_changed(struct runner *runner, struct job *job)
 
     job_free(runner->job);
     runner->job = job;
+    if (!runner->begun) {
+        runner->forsaken = job->state == JOB_PAUSED;
+        runner->session.record.cancel_requested_usec = job->session.cancel_requested_usec;
+        return;
+    }
     if (job->state == JOB_PAUSED) {
         runner_feed(runner, &in);
     } else if (job->state == JOB_CANCELLING) {

@@ -15,7 +15,9 @@
 
 #include <sys/queue.h>
 
+struct io_request;
 struct manager;
+struct reply_file;
 struct source;
 
 /* What could not be written yet, while the store refuses. */
@@ -39,6 +41,17 @@ struct runner {
     bool check_started;
     bool source_checked;
     unsigned unsynced; /* checkpoints that are not durable yet */
+
+    struct access choices;             /* resolved when the attempt began */
+    struct transfer_access *access;    /* what they name; NULL where nothing was chosen */
+    struct io_request *access_request; /* being loaded */
+    bool begun;                        /* the session was told START */
+    bool forsaken;                     /* paused before it was: the runner goes instead of beginning */
+    bool held_back;                    /* nothing may be sent */
+    struct exchange_outcome held;      /* that is told when a token was had, or a part of the reply was written */
+    struct reply_file *reply;
+    char *reply_buffer; /* one range */
+    size_t reply_used;
 
     bool answered;   /* a response has come in this attempt */
     bool ending;     /* the command that ends the attempt is with the writer */

@@ -138,6 +138,8 @@ static void on_ended(struct command *command, void *userdata)
         return;
     }
     log_end(runner);
+    if (runner->end_type == COMMAND_GONE)
+        runner_forget_reply(runner);
     manager_announce(manager, command);
     manager_runner_ended(manager, runner);
 }

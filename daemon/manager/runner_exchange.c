@@ -41,6 +41,8 @@ static void on_outcome(void *userdata, const struct exchange_outcome *outcome)
         (void)text_copy(runner->update.server, sizeof(runner->update.server), outcome->ack.server);
     if (outcome->address[0] != '\0')
         (void)text_copy(runner->update.address, sizeof(runner->update.address), outcome->address);
+    if (runner_refresh_token(runner, outcome) || runner_keep_reply(runner, outcome))
+        return;
     if (outcome->transport == TRANSPORT_SOURCE && outcome->source_error == -ENODATA)
         runner_source_changed(runner, ident_change_text(IDENT_SIZE_CHANGED));
     else
@@ -54,10 +56,17 @@ static int start_transfer(struct runner *runner)
         .url = runner->job->url,
         .request = request,
         .connection = runner->connection,
+        .access = runner->access,
+        .origin = runner->job->host,
         .done = on_outcome,
         .userdata = runner,
     };
 
+    if (request->kind == EXCHANGE_REPLY) {
+        int r = runner_prepare_sink(runner, &job.sink);
+        if (r < 0)
+            return r;
+    }
     if (request->body_bytes > 0) {
         job.body.read = on_read;
         job.body.userdata = runner;
@@ -105,7 +114,7 @@ void runner_proceed(struct runner *runner)
 {
     bool must_check = runner->request.check_source || runner->request.body_bytes > 0;
 
-    if (!runner->preparing || runner->manager->stopping ||
+    if (!runner->preparing || runner->held_back || runner->manager->stopping ||
         (must_check && runner->check_started && !runner->source_checked))
         return;
     /* A slow disk holds back the fragment only while the checkpoint before the last is unsynced. */

@@ -16,6 +16,29 @@ void runner_send(struct runner *runner, const struct exchange_request *request);
 void runner_proceed(struct runner *runner);
 void runner_drop_exchange(struct runner *runner);
 
+/* What must come before START: a look at a source that may have changed unseen. _now: without. */
+void runner_begin(struct runner *runner);
+bool runner_begin_now(struct runner *runner); /* whether the runner is still there */
+
+/* runner_access.c */
+void runner_fill_dialect(const struct runner *runner, struct session_parameters *parameters);
+bool runner_needs_access(const struct runner *runner);
+/* Ends in runner_begin(), or in START and ACCESS_FAILED. */
+int runner_load_access(struct runner *runner);
+void runner_begin_without_access(struct runner *runner, const char *fault, bool may_heal);
+/* Whether OUTCOME refuses a token that is being had anew: the session hears of it then, later. */
+bool runner_refresh_token(struct runner *runner, const struct exchange_outcome *outcome);
+void runner_drop_access_request(struct runner *runner);
+
+/* runner_reply.c */
+int runner_prepare_sink(struct runner *runner, struct transfer_sink *ret);
+/* Whether OUTCOME brought bytes that are being written: the session hears of it then, later. */
+bool runner_keep_reply(struct runner *runner, const struct exchange_outcome *outcome);
+void runner_store_reply(struct runner *runner);
+void runner_drop_reply(struct runner *runner);
+/* The job is cancelled: what there is of its reply goes. */
+void runner_forget_reply(const struct runner *runner);
+
 void runner_checkpoint(struct runner *runner);
 void runner_persist(struct runner *runner);
 /* Ends the attempt with a command of end_type: its result becomes durable, then the runner goes. */

@@ -8,11 +8,17 @@
 #include <string.h>
 
 static const char *const shown_names[SHOWN_STATES] = {
-    [SHOWN_QUEUED] = "queued",         [SHOWN_BLOCKED] = "blocked",
-    [SHOWN_CONNECTING] = "connecting", [SHOWN_TRANSFERRING] = "transferring",
-    [SHOWN_RETRYING] = "retrying",     [SHOWN_PAUSED] = "paused",
-    [SHOWN_CANCELLING] = "cancelling", [SHOWN_DONE] = "done",
-    [SHOWN_FAILED] = "failed",         [SHOWN_CANCELLED] = "cancelled",
+    [SHOWN_QUEUED] = "queued",
+    [SHOWN_BLOCKED] = "blocked",
+    [SHOWN_CONNECTING] = "connecting",
+    [SHOWN_TRANSFERRING] = "transferring",
+    [SHOWN_REPLYING] = "replying",
+    [SHOWN_RETRYING] = "retrying",
+    [SHOWN_PAUSED] = "paused",
+    [SHOWN_CANCELLING] = "cancelling",
+    [SHOWN_DONE] = "done",
+    [SHOWN_FAILED] = "failed",
+    [SHOWN_CANCELLED] = "cancelled",
 };
 
 const char *shown_state_name(enum shown_state state)
@@ -54,6 +60,8 @@ static void describe_active(const struct runner *runner, struct manager_view *vi
     view->acknowledged = runner->session.record.offset;
     view->rate = runner->rate;
     view->state = runner->answered ? SHOWN_TRANSFERRING : SHOWN_CONNECTING;
+    if (runner->session.record.phase == SESSION_REPLY)
+        view->state = SHOWN_REPLYING;
     if (runner->owed != OWED_NOTHING) {
         view->state = SHOWN_BLOCKED;
         view->gates[0] = "disk";
@@ -100,11 +108,14 @@ static uint32_t stored_states(uint32_t states)
         enum shown_state shown;
         enum job_state stored;
     } map[] = {
-        {SHOWN_QUEUED, JOB_READY},       {SHOWN_QUEUED, JOB_RETRYING},       {SHOWN_BLOCKED, JOB_READY},
-        {SHOWN_BLOCKED, JOB_RETRYING},   {SHOWN_CONNECTING, JOB_READY},      {SHOWN_CONNECTING, JOB_RETRYING},
-        {SHOWN_TRANSFERRING, JOB_READY}, {SHOWN_TRANSFERRING, JOB_RETRYING}, {SHOWN_RETRYING, JOB_RETRYING},
-        {SHOWN_PAUSED, JOB_PAUSED},      {SHOWN_CANCELLING, JOB_CANCELLING}, {SHOWN_DONE, JOB_DONE},
-        {SHOWN_FAILED, JOB_FAILED},      {SHOWN_CANCELLED, JOB_CANCELLED},
+        {SHOWN_QUEUED, JOB_READY},          {SHOWN_QUEUED, JOB_RETRYING},
+        {SHOWN_BLOCKED, JOB_READY},         {SHOWN_BLOCKED, JOB_RETRYING},
+        {SHOWN_CONNECTING, JOB_READY},      {SHOWN_CONNECTING, JOB_RETRYING},
+        {SHOWN_TRANSFERRING, JOB_READY},    {SHOWN_TRANSFERRING, JOB_RETRYING},
+        {SHOWN_REPLYING, JOB_READY},        {SHOWN_REPLYING, JOB_RETRYING},
+        {SHOWN_RETRYING, JOB_RETRYING},     {SHOWN_PAUSED, JOB_PAUSED},
+        {SHOWN_CANCELLING, JOB_CANCELLING}, {SHOWN_DONE, JOB_DONE},
+        {SHOWN_FAILED, JOB_FAILED},         {SHOWN_CANCELLED, JOB_CANCELLED},
     };
     uint32_t stored = 0;
 

@@ -258,6 +258,7 @@ static int apply_item(struct store *store, struct lmdb_txn *txn, const struct co
     if (command->type == COMMAND_VERB && !command->any_owner && before->owner != command->caller)
         return -EKEYREJECTED;
     item->before = before->state;
+    item->type = before->type;
     r = job_copy(before, &after);
     if (r == 0)
         r = job_apply(after, command, &effect);
