@@ -66,7 +66,7 @@ static void print_text(const bitsq_daemon *daemon, const uint64_t *counts, size_
 static int show_status(struct cli *cli)
 {
     _cleanup_(bitsq_daemon_free_p) bitsq_daemon *daemon = NULL;
-    uint64_t counts[BITSQ_STATE_CANCELLED + 1];
+    uint64_t counts[BITSQ_STATE_REPLYING + 1];
 
     if (bitsq_client_get_daemon(cli->client, &daemon) < 0 ||
         bitsq_client_count(cli->client, counts, ELEMENTS(counts)) < 0)

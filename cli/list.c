@@ -34,7 +34,7 @@ static void count_job(struct totals *totals, const bitsq_job *job)
     bitsq_state state = bitsq_job_get_state(job);
 
     totals->jobs++;
-    if (state == BITSQ_STATE_CONNECTING || state == BITSQ_STATE_TRANSFERRING) {
+    if (state == BITSQ_STATE_CONNECTING || state == BITSQ_STATE_TRANSFERRING || state == BITSQ_STATE_REPLYING) {
         totals->active++;
         totals->rate += bitsq_job_get_rate(job);
     }

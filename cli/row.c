@@ -17,6 +17,7 @@ static enum row_tone tone_of(bitsq_state state)
     switch (state) {
     case BITSQ_STATE_CONNECTING:
     case BITSQ_STATE_TRANSFERRING:
+    case BITSQ_STATE_REPLYING:
         return TONE_ACTIVE;
     case BITSQ_STATE_BLOCKED:
     case BITSQ_STATE_RETRYING:
@@ -105,6 +106,19 @@ static void note_retrying(const bitsq_job *job, uint64_t now_usec, char note[sta
         (void)snprintf(note, NOTE_MAX, "%s, attempt %" PRIu32 ", next now", why, bitsq_job_get_attempts(job));
 }
 
+/* "reply: 1.2 of 4.0 MiB"; the progress counts what was uploaded, and that is complete. */
+static void note_reply(const bitsq_job *job, char note[static NOTE_MAX])
+{
+    char received[SIZE_TEXT_MAX], whole[SIZE_TEXT_MAX];
+    uint64_t size;
+
+    (void)text_size(bitsq_job_get_reply_received(job), received);
+    if (bitsq_job_get_reply_size(job, &size) > 0)
+        (void)snprintf(note, NOTE_MAX, "reply: %s of %s", received, text_size(size, whole));
+    else
+        (void)snprintf(note, NOTE_MAX, "reply: %s", received);
+}
+
 static void note_of(const bitsq_job *job, uint64_t now_usec, char note[static NOTE_MAX])
 {
     char clock[CLOCK_TEXT_MAX], error[NOTE_MAX];
@@ -130,6 +144,9 @@ static void note_of(const bitsq_job *job, uint64_t now_usec, char note[static NO
     case BITSQ_STATE_DONE:
     case BITSQ_STATE_CANCELLED:
         (void)text_copy(note, NOTE_MAX, clock_text(bitsq_job_get_finished(job), now_usec, clock));
+        return;
+    case BITSQ_STATE_REPLYING:
+        note_reply(job, note);
         return;
     case BITSQ_STATE_CONNECTING:
     case BITSQ_STATE_TRANSFERRING:

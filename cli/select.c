@@ -78,10 +78,11 @@ int selection_add_states(const struct cli *cli, struct selection *selection, con
         (void)snprintf(name, sizeof(name), "%.*s", (int)(length < sizeof(name) ? length : sizeof(name) - 1), text);
         bitsq_state state = bitsq_state_from_name(name);
         if (state == BITSQ_STATE_UNKNOWN)
-            return cli_fail(cli, EXIT_USAGE, "Usage",
-                            "%s is no state; use queued, blocked, connecting, transferring, retrying, paused, "
-                            "cancelling, done, failed or cancelled",
-                            name);
+            return cli_fail(
+                cli, EXIT_USAGE, "Usage",
+                "%s is no state; use queued, blocked, connecting, transferring, replying, retrying, paused, "
+                "cancelling, done, failed or cancelled",
+                name);
         (void)bitsq_filter_add_state(selection->filter, state);
         selection->states = true;
         text += length;

@@ -76,6 +76,7 @@ static int urgency(const struct tracked *tracked)
     switch (bitsq_job_get_state(tracked->job)) {
     case BITSQ_STATE_CONNECTING:
     case BITSQ_STATE_TRANSFERRING:
+    case BITSQ_STATE_REPLYING:
         return 0;
     case BITSQ_STATE_FAILED:
     case BITSQ_STATE_RETRYING:

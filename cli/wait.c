@@ -47,7 +47,8 @@ static bool is_started(const struct tracked *tracked)
 {
     return is_done(tracked) || bitsq_job_get_started(tracked->job) != 0 ||
            bitsq_job_get_state(tracked->job) == BITSQ_STATE_CONNECTING ||
-           bitsq_job_get_state(tracked->job) == BITSQ_STATE_TRANSFERRING;
+           bitsq_job_get_state(tracked->job) == BITSQ_STATE_TRANSFERRING ||
+           bitsq_job_get_state(tracked->job) == BITSQ_STATE_REPLYING;
 }
 
 static bool all_done(const struct follow *follow)

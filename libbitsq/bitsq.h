@@ -46,6 +46,7 @@ typedef struct bitsq_query bitsq_query;             /* a walk over the jobs that
 typedef struct bitsq_job bitsq_job;                 /* a snapshot of one job */
 typedef struct bitsq_event bitsq_event;             /* something that happened in the queue */
 typedef struct bitsq_daemon bitsq_daemon;           /* a snapshot of what the daemon says about itself */
+typedef struct bitsq_probe bitsq_probe;             /* what was found out about a server */
 
 /* The version of this library, "0.1.0". */
 const char *bitsq_version(void);
@@ -63,7 +64,8 @@ typedef enum bitsq_state {
     BITSQ_STATE_CANCELLING = 7,
     BITSQ_STATE_DONE = 8,
     BITSQ_STATE_FAILED = 9,
-    BITSQ_STATE_CANCELLED = 10
+    BITSQ_STATE_CANCELLED = 10,
+    BITSQ_STATE_REPLYING = 11 /* all is uploaded; the server's reply is being fetched */
 } bitsq_state;
 
 /* "queued", "transferring", ...; "unknown" for BITSQ_STATE_UNKNOWN and other numbers. */
@@ -111,12 +113,14 @@ const char *bitsq_client_get_error_message(const bitsq_client *client);
 /* ---- Adding ----------------------------------------------------------------------------------------------------- */
 
 /*
- * Options are set by key; a key that is set again is replaced. Keys:
- *   string   name, priority (foreground, high, normal, low), group, key, if_exists (keep, replace, fail)
- *   boolean  hold (starts paused)
- *   uint64   retry_delay, no_progress_timeout (microseconds)
- *   range    fragment_size (bytes)
- * The daemon refuses keys that it does not know. -ENOMEM, or -EINVAL for text that is not UTF-8.
+ * Options are set by key; a key that is set again is replaced. The keys are those of org.bitsq1.Manager.AddJob; most
+ * are long options of `bitsq add` too, with "-" for "_", and bitsq(1) says what each does: string   name, priority
+ * (foreground, high, normal, low), group, key, if_exists (keep, replace, fail), auth, credential, cert, key_file,
+ * cacert, pinned_key, proxy, proxy_credential, noproxy, header_file, user_agent, method_override, protocol_guid (all
+ * paths absolute) boolean  hold (starts paused), netrc, lenient_ack, restart_on_ambiguous, reply_strict,
+ * reply_other_host, at_most_once, credentials_over_http path     reply (an upload-reply job; the absolute path for the
+ * server's reply, "" = the daemon keeps it) uint64   retry_delay, no_progress_timeout (microseconds) range
+ * fragment_size (bytes) The daemon refuses keys that it does not know. -ENOMEM, or -EINVAL for text that is not UTF-8.
  */
 int bitsq_job_options_new(bitsq_job_options **ret_options);
 bitsq_job_options *bitsq_job_options_free(bitsq_job_options *options);
@@ -124,6 +128,8 @@ int bitsq_job_options_set_string(bitsq_job_options *options, const char *key, co
 int bitsq_job_options_set_uint64(bitsq_job_options *options, const char *key, uint64_t value);
 int bitsq_job_options_set_boolean(bitsq_job_options *options, const char *key, int value);
 int bitsq_job_options_set_range(bitsq_job_options *options, const char *key, uint64_t least, uint64_t most);
+int bitsq_job_options_set_path(bitsq_job_options *options, const char *key, const char *value); /* bytes */
+void bitsq_job_options_unset(bitsq_job_options *options, const char *key);
 
 /* 1 and the value where the key is set with that type, 0 where it is not. */
 int bitsq_job_options_get_string(const bitsq_job_options *options, const char *key, const char **ret_value);
@@ -131,6 +137,10 @@ int bitsq_job_options_get_uint64(const bitsq_job_options *options, const char *k
 int bitsq_job_options_get_boolean(const bitsq_job_options *options, const char *key, int *ret_value);
 int bitsq_job_options_get_range(const bitsq_job_options *options, const char *key, uint64_t *ret_least,
                                 uint64_t *ret_most);
+int bitsq_job_options_get_path(const bitsq_job_options *options, const char *key, const char **ret_value);
+
+/* The keys that are set, in no certain order; NULL past the last. */
+const char *bitsq_job_options_get_key(const bitsq_job_options *options, size_t index);
 
 /*
  * Queues the upload of the file SOURCE to URL. A relative SOURCE is taken from the working folder. OPTIONS may be NULL.
@@ -194,8 +204,8 @@ bitsq_job *bitsq_job_free(bitsq_job *job);
 uint64_t bitsq_job_get_id(const bitsq_job *job);
 const char *bitsq_job_get_key(const bitsq_job *job);
 const char *bitsq_job_get_name(const bitsq_job *job);
-uint32_t bitsq_job_get_owner(const bitsq_job *job); /* user id */
-const char *bitsq_job_get_type(const bitsq_job *job);
+uint32_t bitsq_job_get_owner(const bitsq_job *job);   /* user id */
+const char *bitsq_job_get_type(const bitsq_job *job); /* "upload" or "upload-reply" */
 bitsq_state bitsq_job_get_state(const bitsq_job *job);
 const char *bitsq_job_get_state_name(const bitsq_job *job);
 const char *bitsq_job_get_gate(const bitsq_job *job, size_t index); /* what keeps it from running; NULL past the last */
@@ -216,7 +226,15 @@ uint64_t bitsq_job_get_finished(const bitsq_job *job);
 const char *bitsq_job_get_session(const bitsq_job *job);
 const char *bitsq_job_get_server_name(const bitsq_job *job);
 const char *bitsq_job_get_server_address(const bitsq_job *job);
-int bitsq_job_get_confirmed(const bitsq_job *job); /* 1: the server itself said that it has the whole file */
+const char *bitsq_job_get_server_host(const bitsq_job *job); /* where the server sent the job on to (BITS-Host-Id) */
+int bitsq_job_get_confirmed(const bitsq_job *job);           /* 1: the server itself said that it has the whole file */
+
+/* The reply of a job of type upload-reply; bitsq_client_open_reply() reads it. */
+const char *bitsq_job_get_reply_path(const bitsq_job *job); /* bytes; where it goes, or lies */
+uint64_t bitsq_job_get_reply_received(const bitsq_job *job);
+int bitsq_job_get_reply_size(const bitsq_job *job,
+                             uint64_t *ret_size);     /* 0 where the server has not told it yet, else 1 */
+int bitsq_job_get_reply_stored(const bitsq_job *job); /* 1: complete, on disk and in its place */
 
 /* The error that the job failed with, or that it retries after; an empty name = none. */
 const char *bitsq_job_get_error_name(const bitsq_job *job);
@@ -225,10 +243,15 @@ const char *bitsq_job_get_error_message(const bitsq_job *job);
 uint32_t bitsq_job_get_error_http_status(const bitsq_job *job); /* 0 where no response came */
 const char *bitsq_job_get_error_context(const bitsq_job *job);  /* where it arose, in words */
 const char *bitsq_job_get_error_phase(const bitsq_job *job);    /* what the job was doing */
+const char *bitsq_job_get_error_host(const bitsq_job *job);     /* "host:port" that was spoken to */
+const char *bitsq_job_get_error_address(const bitsq_job *job);  /* "" where no address was reached */
 
 /* The last errors, oldest first: 1 and the attempt, 0 past the last. Every out-parameter may be NULL. */
 int bitsq_job_get_attempt(const bitsq_job *job, size_t index, uint64_t *ret_time, const char **ret_error_name,
                           int32_t *ret_http_status, const char **ret_phase, uint64_t *ret_acknowledged);
+
+/* Of the same error: the address of the server or proxy. "" where none was reached, and past the last. */
+const char *bitsq_job_get_attempt_address(const bitsq_job *job, size_t index);
 
 /* The options that the job was added with; they belong to the job. NULL, which the getters accept, where it has none.
  */
@@ -249,6 +272,41 @@ int bitsq_client_get_failure(const bitsq_client *client, size_t index, uint64_t 
 
 /* Does VERB to one job. NoSuchJob, InvalidState. */
 int bitsq_client_control_job(bitsq_client *client, bitsq_verb verb, uint64_t id);
+
+/*
+ * Changes SETTINGS of every job that matches, as bitsq_client_control(). The keys are those of bitsq_job_options, but
+ * for key, if_exists, hold and reply; with url too, which starts the upload from zero. An empty string takes a choice
+ * back.
+ */
+int bitsq_client_set(bitsq_client *client, const bitsq_filter *filter, const bitsq_job_options *settings,
+                     uint64_t *ret_matched, uint64_t *ret_failed);
+
+/* ---- Replies and servers ---------------------------------------------------------------------------------------- */
+
+/*
+ * Opens the stored reply of a job of type upload-reply for reading. The caller closes the descriptor. NoSuchJob,
+ * InvalidState (there is none, or not yet: the message says why), Failed (its file is gone).
+ */
+int bitsq_client_open_reply(bitsq_client *client, uint64_t id, int *ret_fd);
+
+/*
+ * Finds out whether the server at URL takes uploads, without leaving anything there: speaks with it as a job with
+ * OPTIONS (NULL = none) would, and cancels. Blocks for as long as the server takes, at most TIMEOUT_USEC: TimedOut.
+ */
+int bitsq_client_probe(bitsq_client *client, const char *url, const bitsq_job_options *options, uint64_t timeout_usec,
+                       bitsq_probe **ret_probe);
+bitsq_probe *bitsq_probe_free(bitsq_probe *probe);
+int bitsq_probe_is_usable(const bitsq_probe *probe); /* 1: an upload can work as things are */
+uint64_t bitsq_probe_get_latency(
+    const bitsq_probe *probe); /* microseconds from a request to its response; 0 = none came */
+const char *bitsq_probe_get_address(const bitsq_probe *probe);
+
+/*
+ * What was looked at, in order: 1 and a finding, 0 past the last. NAME is stable; VERDICT is "ok", "note" or "problem";
+ * REMEDY is "" where nothing is to be done. Every out-parameter may be NULL.
+ */
+int bitsq_probe_get_finding(const bitsq_probe *probe, size_t index, const char **ret_name, const char **ret_verdict,
+                            const char **ret_text, const char **ret_remedy);
 
 /* ---- Following -------------------------------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 static int client_new_call(bitsq_client *client, const char *path, const char *interface, const char *method,
                            sd_bus_message **ret)
@@ -19,11 +20,24 @@ int client_manager_call(bitsq_client *client, const char *method, sd_bus_message
     return client_new_call(client, BITSQ_DBUS_PATH, MANAGER_INTERFACE, method, ret);
 }
 
+int client_job_call(bitsq_client *client, uint64_t id, const char *method, sd_bus_message **ret)
+{
+    char path[JOB_PATH_MAX];
+
+    (void)snprintf(path, sizeof(path), BITSQ_DBUS_JOBS_PATH "/%" PRIu64, id);
+    return client_new_call(client, path, JOB_INTERFACE, method, ret);
+}
+
 int client_call(bitsq_client *client, sd_bus_message *call, sd_bus_message **ret_reply)
+{
+    return client_call_for(client, call, CALL_TIMEOUT_USEC, ret_reply);
+}
+
+int client_call_for(bitsq_client *client, sd_bus_message *call, uint64_t timeout_usec, sd_bus_message **ret_reply)
 {
     sd_bus_error error = SD_BUS_ERROR_NULL;
 
-    int r = sd_bus_call(client->bus, call, CALL_TIMEOUT_USEC, &error, ret_reply);
+    int r = sd_bus_call(client->bus, call, timeout_usec, &error, ret_reply);
     if (r < 0)
         r = client_fail_bus(client, r, &error);
     sd_bus_error_free(&error);

@@ -55,7 +55,7 @@ static int failures_read(bitsq_client *client, sd_bus_message *reply)
 
 /* One call; adds to both counts. */
 static int control_part(bitsq_client *client, const char *verb, const bitsq_filter *filter, enum filter_part part,
-                        uint64_t *matched, uint64_t *failed)
+                        const bitsq_job_options *settings, uint64_t *matched, uint64_t *failed)
 {
     _cleanup_(sd_bus_message_unref_p) sd_bus_message *call = NULL, *reply = NULL;
     uint64_t part_matched, part_failed;
@@ -67,7 +67,7 @@ static int control_part(bitsq_client *client, const char *verb, const bitsq_filt
     if (r >= 0)
         r = filter_append(filter, part, call);
     if (r >= 0)
-        r = sd_bus_message_append(call, "a{sv}", 0);
+        r = options_append(settings, call);
     r = client_check_append(client, r);
     if (r < 0 || (r = client_call(client, call, &reply)) < 0)
         return r;
@@ -81,19 +81,16 @@ static int control_part(bitsq_client *client, const char *verb, const bitsq_filt
     return 0;
 }
 
-_public_ int bitsq_client_control(bitsq_client *client, bitsq_verb verb, const bitsq_filter *filter,
-                                  uint64_t *ret_matched, uint64_t *ret_failed)
+static int control(bitsq_client *client, const char *verb, const bitsq_filter *filter,
+                   const bitsq_job_options *settings, uint64_t *ret_matched, uint64_t *ret_failed)
 {
-    const char *name = verb_name(verb);
     uint64_t matched = 0, failed = 0;
 
-    failures_clear(client);
-    if (!name)
-        return client_fail(client, -EINVAL, "InvalidArgument", "there is no verb with the number %d", (int)verb);
     bool both = filter_has_ids(filter) && filter_has_ranges(filter);
-    int r = control_part(client, name, filter, both ? FILTER_WITHOUT_RANGES : FILTER_WHOLE, &matched, &failed);
+    int r =
+        control_part(client, verb, filter, both ? FILTER_WITHOUT_RANGES : FILTER_WHOLE, settings, &matched, &failed);
     if (r >= 0 && both)
-        r = control_part(client, name, filter, FILTER_WITHOUT_IDS, &matched, &failed);
+        r = control_part(client, verb, filter, FILTER_WITHOUT_IDS, settings, &matched, &failed);
     if (r < 0)
         return r;
     if (ret_matched)
@@ -101,6 +98,24 @@ _public_ int bitsq_client_control(bitsq_client *client, bitsq_verb verb, const b
     if (ret_failed)
         *ret_failed = failed;
     return 0;
+}
+
+_public_ int bitsq_client_control(bitsq_client *client, bitsq_verb verb, const bitsq_filter *filter,
+                                  uint64_t *ret_matched, uint64_t *ret_failed)
+{
+    const char *name = verb_name(verb);
+
+    failures_clear(client);
+    if (!name)
+        return client_fail(client, -EINVAL, "InvalidArgument", "there is no verb with the number %d", (int)verb);
+    return control(client, name, filter, NULL, ret_matched, ret_failed);
+}
+
+_public_ int bitsq_client_set(bitsq_client *client, const bitsq_filter *filter, const bitsq_job_options *settings,
+                              uint64_t *ret_matched, uint64_t *ret_failed)
+{
+    failures_clear(client);
+    return control(client, "set", filter, settings, ret_matched, ret_failed);
 }
 
 _public_ int bitsq_client_get_failure(const bitsq_client *client, size_t index, uint64_t *ret_id,

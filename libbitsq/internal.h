@@ -13,6 +13,7 @@
 #define CALL_TIMEOUT_USEC  UINT64_C(120000000) /* a reply waits for the disk, which may be slow */
 #define PROBE_TIMEOUT_USEC UINT64_C(10000000)  /* of the first call, which no disk delays */
 #define PAGE_ROWS          500u                /* jobs of one page of a query */
+#define JOB_PATH_MAX       64                  /* bytes of the path of a job on the bus */
 #define ERROR_NAME_MAX     64
 #define ERROR_MESSAGE_MAX  1024
 
@@ -42,6 +43,7 @@ DEFINE_CLEANUP(bitsq_query *, bitsq_query_free);
 DEFINE_CLEANUP(bitsq_job *, bitsq_job_free);
 DEFINE_CLEANUP(bitsq_event *, bitsq_event_free);
 DEFINE_CLEANUP(bitsq_daemon *, bitsq_daemon_free);
+DEFINE_CLEANUP(bitsq_probe *, bitsq_probe_free);
 DEFINE_CLEANUP(sd_bus *, sd_bus_unref);
 DEFINE_CLEANUP(sd_bus *, sd_bus_close_unref);
 DEFINE_CLEANUP(sd_bus_message *, sd_bus_message_unref);
@@ -68,8 +70,12 @@ const char *error_short_name(const char *bus_name);
 /* A call of the Manager; -ENOTCONN without a connection. */
 int client_manager_call(bitsq_client *client, const char *method, sd_bus_message **ret);
 
+/* A call of the job with ID. */
+int client_job_call(bitsq_client *client, uint64_t id, const char *method, sd_bus_message **ret);
+
 /* Sends and waits; the reply may be left out. */
 int client_call(bitsq_client *client, sd_bus_message *call, sd_bus_message **ret_reply);
+int client_call_for(bitsq_client *client, sd_bus_message *call, uint64_t timeout_usec, sd_bus_message **ret_reply);
 
 /* Reads all properties of an interface. */
 int client_get_all(bitsq_client *client, const char *path, const char *interface, sd_bus_message **ret_reply);
@@ -87,6 +93,9 @@ int options_append(const bitsq_job_options *options, sd_bus_message *m);
 int options_read(sd_bus_message *m, bitsq_job_options **ret);
 
 int options_copy(const bitsq_job_options *options, bitsq_job_options **ret);
+
+/* Reads a variant of ay into *ret, which is replaced. */
+int message_read_path(sd_bus_message *m, char **ret);
 
 /* ---- filter.c ---- */
 

@@ -4,8 +4,6 @@
 
 #include "internal.h"
 
-#include "base/text.h"
-
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -14,10 +12,10 @@ _public_ bitsq_job *bitsq_job_free(bitsq_job *job)
 {
     if (!job)
         return NULL;
-    char *owned[] = {job->key,           job->name,        job->type,        job->state,
-                     job->priority,      job->group,       job->source,      job->url,
-                     job->session,       job->host,        job->error_name,  job->error_text,
-                     job->error_context, job->error_phase, job->server_name, job->server_address};
+    char *owned[] = {job->key,           job->name,        job->type,        job->state,       job->priority,
+                     job->group,         job->source,      job->url,         job->session,     job->host,
+                     job->error_name,    job->error_text,  job->error_host,  job->error_phase, job->error_context,
+                     job->error_address, job->server_name, job->server_host, job->reply_path,  job->server_address};
 
     for (size_t i = 0; i < ELEMENTS(owned); i++)
         free(owned[i]);
@@ -27,6 +25,7 @@ _public_ bitsq_job *bitsq_job_free(bitsq_job *job)
     for (size_t i = 0; i < job->attempts_count; i++) {
         free(job->attempts_log[i].name);
         free(job->attempts_log[i].phase);
+        free(job->attempts_log[i].address);
     }
     free(job->attempts_log);
     (void)bitsq_job_options_free(job->options);
@@ -51,22 +50,6 @@ static int read_string(sd_bus_message *m, char **place)
 
     int r = sd_bus_message_read(m, "v", "s", &text);
     return r < 0 ? r : replace(place, text);
-}
-
-static int read_source(sd_bus_message *m, bitsq_job *job)
-{
-    const void *bytes;
-    size_t length;
-
-    int r = sd_bus_message_enter_container(m, 'v', "ay");
-    if (r < 0 || (r = sd_bus_message_read_array(m, 'y', &bytes, &length)) < 0)
-        return r;
-    char *copy = text_duplicate(bytes, length);
-    if (!copy)
-        return -ENOMEM;
-    free(job->source);
-    job->source = copy;
-    return sd_bus_message_exit_container(m);
 }
 
 static int read_gates(sd_bus_message *m, bitsq_job *job)
@@ -127,6 +110,10 @@ static int read_detail(sd_bus_message *m, const char *key, bitsq_job *job)
         return read_string(m, &job->error_context);
     if (strcmp(key, "phase") == 0)
         return read_string(m, &job->error_phase);
+    if (strcmp(key, "host") == 0)
+        return read_string(m, &job->error_host);
+    if (strcmp(key, "address") == 0)
+        return read_string(m, &job->error_address);
     return sd_bus_message_skip(m, "v");
 }
 
@@ -136,6 +123,21 @@ static int read_server(sd_bus_message *m, const char *key, bitsq_job *job)
         return read_string(m, &job->server_name);
     if (strcmp(key, "address") == 0)
         return read_string(m, &job->server_address);
+    if (strcmp(key, "host") == 0)
+        return read_string(m, &job->server_host);
+    return sd_bus_message_skip(m, "v");
+}
+
+static int read_reply(sd_bus_message *m, const char *key, bitsq_job *job)
+{
+    if (strcmp(key, "path") == 0)
+        return message_read_path(m, &job->reply_path);
+    if (strcmp(key, "received") == 0)
+        return sd_bus_message_read(m, "v", "t", &job->reply_received);
+    if (strcmp(key, "stored") == 0)
+        return sd_bus_message_read(m, "v", "b", &job->reply_stored);
+    if (strcmp(key, "size") == 0)
+        return sd_bus_message_read(m, "v", "t", &job->reply_size);
     return sd_bus_message_skip(m, "v");
 }
 
@@ -155,8 +157,9 @@ static int read_attempts(sd_bus_message *m, bitsq_job *job)
         job->attempts_log = grown;
         attempt.name = strdup(name);
         attempt.phase = strdup(phase);
+        attempt.address = strdup(address);
         job->attempts_log[job->attempts_count++] = attempt;
-        if (!attempt.name || !attempt.phase)
+        if (!attempt.name || !attempt.phase || !attempt.address)
             return -ENOMEM;
     }
     if (r < 0 || (r = sd_bus_message_exit_container(m)) < 0)
@@ -214,7 +217,7 @@ static int read_property(sd_bus_message *m, const char *name, bitsq_job *job)
         return *plain[i].type == 's' ? read_string(m, place) : sd_bus_message_read(m, "v", plain[i].type, place);
     }
     if (strcmp(name, JOB_PROPERTY_SOURCE) == 0)
-        return read_source(m, job);
+        return message_read_path(m, &job->source);
     if (strcmp(name, JOB_PROPERTY_GATES) == 0)
         return read_gates(m, job);
     if (strcmp(name, JOB_PROPERTY_ERROR) == 0)
@@ -223,6 +226,8 @@ static int read_property(sd_bus_message *m, const char *name, bitsq_job *job)
         return read_dictionary(m, job, read_detail);
     if (strcmp(name, JOB_PROPERTY_SERVER) == 0)
         return read_dictionary(m, job, read_server);
+    if (strcmp(name, JOB_PROPERTY_REPLY) == 0)
+        return read_dictionary(m, job, read_reply);
     if (strcmp(name, JOB_PROPERTY_ATTEMPT_LOG) == 0)
         return read_attempts(m, job);
     if (strcmp(name, JOB_PROPERTY_OPTIONS) == 0)
@@ -237,6 +242,7 @@ int job_read(sd_bus_message *m, bitsq_job **ret)
 
     if (!job)
         return -ENOMEM;
+    job->reply_size = REPLY_SIZE_UNKNOWN;
     int r = sd_bus_message_enter_container(m, 'a', "{sv}");
     if (r < 0)
         return r;

@@ -63,6 +63,26 @@ _public_ const char *bitsq_job_get_server_address(const bitsq_job *job)
     return text(job->server_address);
 }
 
+_public_ const char *bitsq_job_get_server_host(const bitsq_job *job)
+{
+    return text(job->server_host);
+}
+
+_public_ const char *bitsq_job_get_error_host(const bitsq_job *job)
+{
+    return text(job->error_host);
+}
+
+_public_ const char *bitsq_job_get_error_address(const bitsq_job *job)
+{
+    return text(job->error_address);
+}
+
+_public_ const char *bitsq_job_get_reply_path(const bitsq_job *job)
+{
+    return text(job->reply_path);
+}
+
 _public_ const char *bitsq_job_get_error_name(const bitsq_job *job)
 {
     return text(job->error_name);
@@ -185,6 +205,29 @@ _public_ int bitsq_job_get_attempt(const bitsq_job *job, size_t index, uint64_t 
     if (ret_acknowledged)
         *ret_acknowledged = attempt->acknowledged;
     return 1;
+}
+
+_public_ const char *bitsq_job_get_attempt_address(const bitsq_job *job, size_t index)
+{
+    return index < job->attempts_count ? job->attempts_log[index].address : "";
+}
+
+_public_ uint64_t bitsq_job_get_reply_received(const bitsq_job *job)
+{
+    return job->reply_received;
+}
+
+_public_ int bitsq_job_get_reply_size(const bitsq_job *job, uint64_t *ret_size)
+{
+    if (job->reply_size == REPLY_SIZE_UNKNOWN)
+        return 0;
+    *ret_size = job->reply_size;
+    return 1;
+}
+
+_public_ int bitsq_job_get_reply_stored(const bitsq_job *job)
+{
+    return job->reply_stored != 0;
 }
 
 _public_ const bitsq_job_options *bitsq_job_get_options(const bitsq_job *job)

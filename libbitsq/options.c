@@ -8,7 +8,7 @@
 
 struct option {
     char *key;
-    char type; /* as in D-Bus: s, t, b; r = (tt) */
+    char type; /* as in D-Bus: s, t, b; r = (tt), y = ay */
     char *string;
     uint64_t number; /* t, b, and the first of r */
     uint64_t second;
@@ -78,7 +78,7 @@ static int options_set(bitsq_job_options *options, const char *key, struct optio
     struct option *place;
 
     if (value.string) {
-        if (!text_is_utf8(value.string, strlen(value.string)))
+        if (value.type != 'y' && !text_is_utf8(value.string, strlen(value.string)))
             return -EINVAL;
         string = strdup(value.string);
         if (!string)
@@ -112,6 +112,23 @@ _public_ int bitsq_job_options_set_boolean(bitsq_job_options *options, const cha
 _public_ int bitsq_job_options_set_range(bitsq_job_options *options, const char *key, uint64_t least, uint64_t most)
 {
     return options_set(options, key, (struct option){.type = 'r', .number = least, .second = most});
+}
+
+_public_ int bitsq_job_options_set_path(bitsq_job_options *options, const char *key, const char *value)
+{
+    return options_set(options, key, (struct option){.type = 'y', .string = (char *)value});
+}
+
+_public_ void bitsq_job_options_unset(bitsq_job_options *options, const char *key)
+{
+    const struct option *found = options_find(options, key, 0);
+
+    if (!found)
+        return;
+    struct option *place = &options->options[found - options->options];
+    free(place->key);
+    free(place->string);
+    *place = options->options[--options->count];
 }
 
 _public_ int bitsq_job_options_get_string(const bitsq_job_options *options, const char *key, const char **ret_value)
@@ -156,6 +173,34 @@ _public_ int bitsq_job_options_get_range(const bitsq_job_options *options, const
     return 1;
 }
 
+_public_ int bitsq_job_options_get_path(const bitsq_job_options *options, const char *key, const char **ret_value)
+{
+    const struct option *option = options_find(options, key, 'y');
+
+    if (!option)
+        return 0;
+    *ret_value = option->string;
+    return 1;
+}
+
+_public_ const char *bitsq_job_options_get_key(const bitsq_job_options *options, size_t index)
+{
+    return options && index < options->count ? options->options[index].key : NULL;
+}
+
+/* The bytes of a path, without a terminator. */
+static int append_path(const struct option *option, sd_bus_message *m)
+{
+    int r = sd_bus_message_open_container(m, 'e', "sv");
+
+    if (r < 0 || (r = sd_bus_message_append(m, "s", option->key)) < 0 ||
+        (r = sd_bus_message_open_container(m, 'v', "ay")) < 0 ||
+        (r = sd_bus_message_append_array(m, 'y', option->string, strlen(option->string))) < 0 ||
+        (r = sd_bus_message_close_container(m)) < 0)
+        return r;
+    return sd_bus_message_close_container(m);
+}
+
 static int option_append(const struct option *option, sd_bus_message *m)
 {
     switch (option->type) {
@@ -165,6 +210,8 @@ static int option_append(const struct option *option, sd_bus_message *m)
         return sd_bus_message_append(m, "{sv}", option->key, "t", option->number);
     case 'b':
         return sd_bus_message_append(m, "{sv}", option->key, "b", (int)option->number);
+    case 'y':
+        return append_path(option, m);
     default:
         return sd_bus_message_append(m, "{sv}", option->key, "(tt)", option->number, option->second);
     }
@@ -192,6 +239,22 @@ int options_copy(const bitsq_job_options *options, bitsq_job_options **ret)
     return 0;
 }
 
+int message_read_path(sd_bus_message *m, char **ret)
+{
+    const void *bytes;
+    size_t length;
+
+    int r = sd_bus_message_enter_container(m, 'v', "ay");
+    if (r < 0 || (r = sd_bus_message_read_array(m, 'y', &bytes, &length)) < 0)
+        return r;
+    char *copy = text_duplicate(bytes, length);
+    if (!copy)
+        return -ENOMEM;
+    free(*ret);
+    *ret = copy;
+    return sd_bus_message_exit_container(m);
+}
+
 static int option_read_value(sd_bus_message *m, const char *key, bitsq_job_options *options)
 {
     const char *contents, *text;
@@ -216,6 +279,11 @@ static int option_read_value(sd_bus_message *m, const char *key, bitsq_job_optio
     if (strcmp(contents, "(tt)") == 0) {
         r = sd_bus_message_read(m, "v", "(tt)", &first, &second);
         return r < 0 ? r : bitsq_job_options_set_range(options, key, first, second);
+    }
+    if (strcmp(contents, "ay") == 0) {
+        _cleanup_free_ char *path = NULL;
+        r = message_read_path(m, &path);
+        return r < 0 ? r : bitsq_job_options_set_path(options, key, path);
     }
     return sd_bus_message_skip(m, "v");
 }

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define JOB_PATH_MAX 64
-
 struct bitsq_query {
     bitsq_client *client;
     sd_bus_message *filter; /* a call that is never sent: keeps the filter as the wire wants it */

@@ -15,6 +15,7 @@ static const char *const state_names[] = {
     [BITSQ_STATE_DONE] = "done",
     [BITSQ_STATE_FAILED] = "failed",
     [BITSQ_STATE_CANCELLED] = "cancelled",
+    [BITSQ_STATE_REPLYING] = "replying",
 };
 
 _public_ const char *bitsq_version(void)
