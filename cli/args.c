@@ -2,6 +2,7 @@
 #include "cli/args.h"
 
 #include "cli/help.h"
+#include "cli/setting.h"
 
 #include <assert.h>
 #include <string.h>
@@ -39,6 +40,13 @@ int args_set_color(struct cli *cli, const char *value)
     return cli_fail(cli, EXIT_USAGE, "Usage", "--color=%s is not known; use auto, always or never", value);
 }
 
+struct option_spec args_access_spec(size_t index)
+{
+    const struct access_option *option = &access_options[index];
+
+    return (struct option_spec){ACCESS_IDS_FIRST + (int)index, option->name, option->argument, option->help};
+}
+
 static void args_add(struct args *args, size_t *longs, size_t *shorts, const struct option_spec *spec)
 {
     bool optional = spec->argument && spec->argument[0] == '[';
@@ -67,6 +75,10 @@ void args_init(struct args *args, struct cli *cli, int argc, char **argv)
     args->shorts[shorts++] = ':'; /* tells a missing argument from an unknown option */
     for (const struct option_spec *spec = args->verb->options; spec && spec->name; spec++)
         args_add(args, &longs, &shorts, spec);
+    for (size_t i = 0; args->verb->takes_access && i < access_options_count; i++) {
+        struct option_spec spec = args_access_spec(i);
+        args_add(args, &longs, &shorts, &spec);
+    }
     for (const struct option_spec *spec = common_options; spec->name; spec++)
         args_add(args, &longs, &shorts, spec);
     opterr = 0;

@@ -6,7 +6,7 @@
 
 #include <getopt.h>
 
-#define ARGS_OPTIONS_MAX 32
+#define ARGS_OPTIONS_MAX 64
 
 /* id: the short option's letter, or from OPTION_LONG on for those without one. The table ends with a NULL name. */
 struct option_spec {
@@ -32,12 +32,17 @@ struct verb {
     const char *summary; /* one line */
     const char *details; /* further lines of the help, or NULL */
     const struct option_spec *options;
+    bool takes_access; /* the options of how a server is reached, too */
 };
 
 extern const struct verb verbs[];
 extern const struct option_spec common_options[];
 
-extern const struct option_spec add_options[], list_options[], wait_options[], select_options[], bulk_options[];
+extern const struct option_spec add_options[], list_options[], wait_options[], select_options[], bulk_options[],
+    credential_options[], set_options[], reply_options[], probe_options[];
+
+/* The INDEX-th option of how a server is reached. */
+struct option_spec args_access_spec(size_t index);
 
 const struct verb *verb_find(const char *name);
 

@@ -91,6 +91,7 @@ int verb_resume(struct cli *cli, int argc, char **argv);
 int verb_cancel(struct cli *cli, int argc, char **argv);
 int verb_retry(struct cli *cli, int argc, char **argv);
 int verb_remove(struct cli *cli, int argc, char **argv);
+int verb_credential(struct cli *cli, int argc, char **argv);
 int verb_daemon(struct cli *cli, int argc, char **argv);
 int verb_version(struct cli *cli, int argc, char **argv);
 int verb_help(struct cli *cli, int argc, char **argv);

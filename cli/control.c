@@ -42,15 +42,16 @@ static const struct control pause_control = {
     BITSQ_PAUSE,
     "paused",
     false,
-    {BITSQ_STATE_QUEUED, BITSQ_STATE_BLOCKED, BITSQ_STATE_CONNECTING, BITSQ_STATE_TRANSFERRING, BITSQ_STATE_RETRYING},
+    {BITSQ_STATE_QUEUED, BITSQ_STATE_BLOCKED, BITSQ_STATE_CONNECTING, BITSQ_STATE_TRANSFERRING, BITSQ_STATE_REPLYING,
+     BITSQ_STATE_RETRYING},
 };
 static const struct control resume_control = {BITSQ_RESUME, "resumed", false, {BITSQ_STATE_PAUSED}};
 static const struct control cancel_control = {
     BITSQ_CANCEL,
     "cancelled",
     true,
-    {BITSQ_STATE_QUEUED, BITSQ_STATE_BLOCKED, BITSQ_STATE_CONNECTING, BITSQ_STATE_TRANSFERRING, BITSQ_STATE_RETRYING,
-     BITSQ_STATE_PAUSED, BITSQ_STATE_FAILED},
+    {BITSQ_STATE_QUEUED, BITSQ_STATE_BLOCKED, BITSQ_STATE_CONNECTING, BITSQ_STATE_TRANSFERRING, BITSQ_STATE_REPLYING,
+     BITSQ_STATE_RETRYING, BITSQ_STATE_PAUSED, BITSQ_STATE_FAILED},
 };
 /* not the cancelled ones: `retry --all` is no way to bring back what was given up */
 static const struct control retry_control = {

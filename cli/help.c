@@ -3,12 +3,21 @@
 
 #include "cli/args.h"
 #include "cli/json.h"
+#include "cli/setting.h"
 
 #include <string.h>
 
 #define SELECTION_HELP                                                                              \
     "SELECTION is one or more IDs and ranges (12 15 20-30), or --group, --state or --all; several " \
     "conditions\nmust all hold.\n"
+
+static const char credential_help[] =
+    "The secret is read from standard input (on a terminal without echo), never from the arguments, and kept in a\n"
+    "file of yours that nobody else can read. Jobs name it: bitsq add --credential NAME ...\n"
+    "\n"
+    "  bitsq credential set work --user alice\n"
+    "  pass show uploads | bitsq credential set ci --token\n"
+    "  bitsq credential set cloud --token-command '/usr/local/bin/get-token upload'\n";
 
 const struct verb verbs[] = {
     {"add", verb_add, "[OPTIONS] FILE... URL", "queue uploads; prints one job ID a line",
@@ -17,23 +26,27 @@ const struct verb verbs[] = {
      "\n"
      "  bitsq add report.iso https://up.example.org/in/\n"
      "  find photos -type f -print0 | bitsq add --from-file - -0 https://up.example.org/in/\n",
-     add_options},
-    {"list", verb_list, "[OPTIONS] [ID|FIRST-LAST...]", "table of jobs", NULL, list_options},
-    {"show", verb_show, "ID...", "everything about a job", NULL, NULL},
+     add_options, true},
+    {"list", verb_list, "[OPTIONS] [ID|FIRST-LAST...]", "table of jobs", NULL, list_options, false},
+    {"show", verb_show, "ID...", "everything about a job", NULL, NULL, false},
     {"watch", verb_watch, "[ID...]", "live view; one line per change where the output is no terminal",
-     "Keys: q quits. The jobs go on.\n", NULL},
+     "Keys: q quits. The jobs go on.\n", NULL, false},
     {"wait", verb_wait, "[OPTIONS] ID...", "block until jobs are done; the exit code says how it went",
      "0 done, 4 failed, 5 cancelled, 6 timeout, 10 of several some failed. Ctrl-C detaches (130): the jobs go on.\n",
-     wait_options},
-    {"pause", verb_pause, "SELECTION", "stop jobs for now; what was sent is kept", SELECTION_HELP, select_options},
-    {"resume", verb_resume, "SELECTION", "let paused jobs go on", SELECTION_HELP, select_options},
-    {"cancel", verb_cancel, "SELECTION", "give uploads up for good", SELECTION_HELP, bulk_options},
+     wait_options, false},
+    {"pause", verb_pause, "SELECTION", "stop jobs for now; what was sent is kept", SELECTION_HELP, select_options,
+     false},
+    {"resume", verb_resume, "SELECTION", "let paused jobs go on", SELECTION_HELP, select_options, false},
+    {"cancel", verb_cancel, "SELECTION", "give uploads up for good", SELECTION_HELP, bulk_options, false},
     {"retry", verb_retry, "SELECTION", "try failed jobs again, and retrying ones at once", SELECTION_HELP,
-     select_options},
-    {"remove", verb_remove, "SELECTION", "take finished jobs off the list", SELECTION_HELP, bulk_options},
-    {"daemon", verb_daemon, "status | start | reload | restart | stop", "look at the daemon, or steer it", NULL, NULL},
-    {"version", verb_version, "", "print the version", NULL, NULL},
-    {"help", verb_help, "[COMMAND]", "show help", NULL, NULL},
+     select_options, false},
+    {"remove", verb_remove, "SELECTION", "take finished jobs off the list", SELECTION_HELP, bulk_options, false},
+    {"credential", verb_credential, "set NAME [OPTIONS] | list | remove NAME...",
+     "keep a password or a token for a server", credential_help, credential_options, false},
+    {"daemon", verb_daemon, "status | start | reload | restart | stop", "look at the daemon, or steer it", NULL, NULL,
+     false},
+    {"version", verb_version, "", "print the version", NULL, NULL, false},
+    {"help", verb_help, "[COMMAND]", "show help", NULL, NULL, false},
     {0},
 };
 
@@ -53,23 +66,37 @@ void help_overview(FILE *out)
                 "Upload files in the background: queued, resumed, retried until they are there.\n\n",
                 out);
     for (const struct verb *verb = verbs; verb->name; verb++)
-        (void)fprintf(out, "  %-8s %s\n", verb->name, verb->summary);
+        (void)fprintf(out, "  %-10s %s\n", verb->name, verb->summary);
     (void)fputs("\nOptions of every command: --json[=lines], --color=WHEN, --help\n"
                 "bitsq help COMMAND tells more; the manual is bitsq(1).\n",
                 out);
 }
 
+static void help_option(FILE *out, const struct option_spec *spec)
+{
+    char left[48];
+    const char *argument = spec->argument ? spec->argument : "";
+    const char *space = *argument != '\0' && *argument != '[' ? " " : "";
+
+    if (spec->id < OPTION_LONG)
+        (void)snprintf(left, sizeof(left), "-%c, --%s%s%s", spec->id, spec->name, space, argument);
+    else
+        (void)snprintf(left, sizeof(left), "    --%s%s%s", spec->name, space, argument);
+    (void)fprintf(out, "  %-30s %s\n", left, spec->help);
+}
+
 static void help_options(FILE *out, const struct option_spec *options)
 {
-    for (const struct option_spec *spec = options; spec && spec->name; spec++) {
-        char left[48];
-        const char *argument = spec->argument ? spec->argument : "";
-        const char *space = *argument != '\0' && *argument != '[' ? " " : "";
-        if (spec->id < OPTION_LONG)
-            (void)snprintf(left, sizeof(left), "-%c, --%s%s%s", spec->id, spec->name, space, argument);
-        else
-            (void)snprintf(left, sizeof(left), "    --%s%s%s", spec->name, space, argument);
-        (void)fprintf(out, "  %-30s %s\n", left, spec->help);
+    for (const struct option_spec *spec = options; spec && spec->name; spec++)
+        help_option(out, spec);
+}
+
+static void help_access(FILE *out)
+{
+    (void)fputs("\nHow the server is reached:\n", out);
+    for (size_t i = 0; i < access_options_count; i++) {
+        struct option_spec spec = args_access_spec(i);
+        help_option(out, &spec);
     }
 }
 
@@ -81,6 +108,8 @@ void help_verb(FILE *out, const struct verb *verb)
     (void)fputs("\nOptions:\n", out);
     help_options(out, verb->options);
     help_options(out, common_options);
+    if (verb->takes_access)
+        help_access(out);
 }
 
 int verb_help(struct cli *cli, int argc, char **argv)

@@ -85,25 +85,29 @@ static void add_error(struct json_object *object, const bitsq_job *job)
     (void)json_object_object_add(object, "error", error);
 }
 
-static void add_options(struct json_object *object, const bitsq_job *job)
+void json_set_options(struct json_object *object, const char *name, const bitsq_job_options *options)
 {
-    static const char *const numbers[] = {"retry_delay", "no_progress_timeout"};
-    const bitsq_job_options *options = bitsq_job_get_options(job);
-    uint64_t value, most;
-
-    if (!options)
-        return;
     struct json_object *set = json_start(NULL);
-    for (size_t i = 0; i < ELEMENTS(numbers); i++)
-        if (bitsq_job_options_get_uint64(options, numbers[i], &value))
-            json_set_number(set, numbers[i], value);
-    if (bitsq_job_options_get_range(options, "fragment_size", &value, &most)) {
-        struct json_object *range = json_object_new_array();
-        (void)json_object_array_add(range, json_object_new_uint64(value));
-        (void)json_object_array_add(range, json_object_new_uint64(most));
-        (void)json_object_object_add(set, "fragment_size", range);
+    const char *key, *text;
+    uint64_t number, most;
+    int truth;
+
+    for (size_t i = 0; (key = bitsq_job_options_get_key(options, i)); i++) {
+        if (bitsq_job_options_get_uint64(options, key, &number)) {
+            json_set_number(set, key, number);
+        } else if (bitsq_job_options_get_boolean(options, key, &truth)) {
+            json_set_boolean(set, key, truth);
+        } else if (bitsq_job_options_get_string(options, key, &text) ||
+                   bitsq_job_options_get_path(options, key, &text)) {
+            json_set_text(set, key, text);
+        } else if (bitsq_job_options_get_range(options, key, &number, &most)) {
+            struct json_object *range = json_object_new_array();
+            (void)json_object_array_add(range, json_object_new_uint64(number));
+            (void)json_object_array_add(range, json_object_new_uint64(most));
+            (void)json_object_object_add(set, key, range);
+        }
     }
-    (void)json_object_object_add(object, "options", set);
+    (void)json_object_object_add(object, name, set);
 }
 
 static void add_attempts(struct json_object *object, const bitsq_job *job)
@@ -168,7 +172,7 @@ struct json_object *json_job(const char *schema, const bitsq_job *job)
     if (bitsq_job_get_options(job)) {
         set_text_or_null(object, "session", bitsq_job_get_session(job));
         add_attempts(object, job);
-        add_options(object, job);
+        json_set_options(object, "options", bitsq_job_get_options(job));
     }
     return object;
 }

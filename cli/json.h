@@ -22,6 +22,9 @@ void json_set_text(struct json_object *object, const char *name, const char *tex
 /* Microseconds since 1970; 0 becomes null. */
 void json_set_time(struct json_object *object, const char *name, uint64_t usec);
 
+/* The options that are set, under their keys. */
+void json_set_options(struct json_object *object, const char *name, const bitsq_job_options *options);
+
 /* All that is known of a job. SCHEMA may be NULL for one within an array. */
 struct json_object *json_job(const char *schema, const bitsq_job *job);
 

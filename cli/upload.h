@@ -32,7 +32,12 @@ int uploads_read_list(const struct cli *cli, struct uploads *uploads, const char
 /* Two uploads to one URL would overwrite each other: 0 or an exit code with its message. */
 int uploads_check_distinct(const struct cli *cli, const struct uploads *uploads);
 
-/* ---- url.c, pure ---- */
+/* ---- url.c ---- */
+
+#define URL_FILE_MAX 8192 /* bytes read of a --url-file */
+
+/* The first line of FILE, or of standard input for "-". 0, or an exit code with its message. */
+int url_read_file(const struct cli *cli, const char *file, char url[static URL_FILE_MAX]);
 
 /* NULL where URL can be right, else what is wrong and what to do. Never repeats the URL, which may hold a secret. */
 const char *url_complaint(const char *url);

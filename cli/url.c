@@ -4,6 +4,7 @@
 #include "base/parse.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -94,4 +95,22 @@ char *url_append_name(const char *url, const char *name)
     }
     memcpy(out, url + path, strlen(url + path) + 1);
     return joined;
+}
+
+int url_read_file(const struct cli *cli, const char *file, char url[static URL_FILE_MAX])
+{
+    bool standard_input = strcmp(file, "-") == 0;
+    FILE *in = standard_input ? stdin : fopen(file, "re");
+
+    if (!in)
+        return cli_fail(cli, EXIT_OTHER, "Failed", "cannot read the URL from %s: %s; check its name", file,
+                        strerror(errno));
+    if (!fgets(url, URL_FILE_MAX, in))
+        url[0] = '\0';
+    if (!standard_input)
+        (void)fclose(in);
+    url[strcspn(url, "\r\n")] = '\0';
+    if (url[0] == '\0')
+        return cli_fail(cli, EXIT_USAGE, "Usage", "%s has no URL in its first line; write it there", file);
+    return 0;
 }

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/setting.h"
+
+#include "base/parse.h"
+
+#include <errno.h>
+#include <string.h>
+
+int setting_text(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                 const char *value)
+{
+    int r = bitsq_job_options_set_string(options, key, value);
+
+    if (r == -EINVAL)
+        return cli_fail(cli, EXIT_USAGE, "Usage", "the value of %s is not UTF-8; use other characters", label);
+    return r < 0 ? cli_fail_memory(cli) : 0;
+}
+
+/* "|a|b|c|" as "a, b or c". */
+static void list_values(const char *values, char *text, size_t size)
+{
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (const char *at = values + 1; *at != '\0' && used < size;) {
+        size_t length = strcspn(at, "|");
+        const char *next = at + length + 1;
+        int n = snprintf(text + used, size - used, "%s%.*s",
+                         at == values + 1 ? ""
+                         : *next != '\0'  ? ", "
+                                          : " or ",
+                         (int)length, at);
+        used += n > 0 ? (size_t)n : 0;
+        at = next;
+    }
+}
+
+int setting_choice(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                   const char *value, const char *values)
+{
+    size_t length = strlen(value);
+    char all[128];
+
+    for (const char *at = values + 1; *at != '\0'; at += strcspn(at, "|") + 1)
+        if (strcspn(at, "|") == length && strncmp(at, value, length) == 0)
+            return setting_text(cli, options, label, key, value);
+    list_values(values, all, sizeof(all));
+    return cli_fail(cli, EXIT_USAGE, "Usage", "%s %s is not known; use %s", label, value, all);
+}
+
+int setting_duration(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                     const char *value)
+{
+    uint64_t usec;
+
+    if (parse_duration(value, &usec) < 0)
+        return cli_fail(cli, EXIT_USAGE, "Usage", "%s %s is no time; write it as 90s, 15m, 2h or 3d", label, value);
+    return bitsq_job_options_set_uint64(options, key, usec) < 0 ? cli_fail_memory(cli) : 0;
+}
+
+int setting_sizes(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                  const char *value)
+{
+    const char *colon = strchr(value, ':');
+    char least_text[32];
+    uint64_t least, most;
+
+    if (!colon || (size_t)(colon - value) >= sizeof(least_text))
+        return cli_fail(cli, EXIT_USAGE, "Usage", "%s %s is no pair; write it as 64Ki:8Mi", label, value);
+    (void)snprintf(least_text, sizeof(least_text), "%.*s", (int)(colon - value), value);
+    if (parse_size(least_text, &least) < 0 || parse_size(colon + 1, &most) < 0 || least == 0)
+        return cli_fail(cli, EXIT_USAGE, "Usage", "%s %s has no good size; write it as 64Ki:8Mi", label, value);
+    if (least > most)
+        return cli_fail(cli, EXIT_USAGE, "Usage", "%s %s has the larger size first; write it as MIN:MAX", label, value);
+    return bitsq_job_options_set_range(options, key, least, most) < 0 ? cli_fail_memory(cli) : 0;
+}
+
+int setting_flag(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                 const char *value)
+{
+    bool on = true;
+
+    if (value && parse_bool(value, &on) < 0)
+        return cli_fail(cli, EXIT_USAGE, "Usage", "%s %s is neither yes nor no; use one of them", label, value);
+    return bitsq_job_options_set_boolean(options, key, on) < 0 ? cli_fail_memory(cli) : 0;
+}
