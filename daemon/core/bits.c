@@ -221,6 +221,7 @@ void bits_abort_exchange(struct step *step)
 {
     step->out->abort_exchange = step->out->abort_exchange || step->session->awaiting != EXCHANGE_NONE;
     step->session->awaiting = EXCHANGE_NONE;
+    step->session->awaiting_store = false;
 }
 
 /* A first Close-Session that has not gone out, since the disk or a look at the source came before it, is none. */
@@ -276,7 +277,7 @@ static void take_cancel(struct step *step)
         return;
     }
     bits_abort_exchange(step);
-    session->awaiting_commit = session->must_persist = session->awaiting_store = false;
+    session->awaiting_commit = session->must_persist = false;
     session->asked_again = false;
     bits_go_on(step);
 }

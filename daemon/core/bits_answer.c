@@ -286,7 +286,7 @@ static bool is_success(const struct step *step)
 {
     const struct ack *ack = &step->in->outcome->ack;
 
-    if ((ack->status != 200 && ack->status != 201) || !is_ack(step))
+    if ((ack->status != 200 && ack->status != 201) || !is_ack(step) || step->kind == EXCHANGE_REPLY)
         return false;
     if (step->kind == EXCHANGE_CREATE)
         return ack->has_session_id;

@@ -387,7 +387,6 @@ void bits_take_reply_failed(struct step *step)
     if (!session->running || session->record.phase != SESSION_REPLY)
         return;
     bits_abort_exchange(step);
-    session->awaiting_store = false;
     step->kind = EXCHANGE_REPLY;
     if (error == -ENODATA) {
         begin_anew(step, "what had been fetched of the reply vanished again and again");

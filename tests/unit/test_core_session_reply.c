@@ -310,6 +310,16 @@ static void another_part_than_the_one_that_was_asked_for_is_invalid(void **state
     }
 }
 
+static void an_ack_to_a_get_is_no_reply(void **state)
+{
+    struct player p;
+
+    (void)state;
+    player_open_reply(&p);
+    player_ack(&p, 201, "");
+    assert_failure(&p, WAIT, HR_INVALID_SERVER_RESPONSE);
+}
+
 static void a_reply_over_the_bound_is_fatal(void **state)
 {
     struct player p;
@@ -477,6 +487,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_reply_that_changes_begins_anew),
     cmocka_unit_test(a_reply_that_is_never_the_same_twice_is_fatal),
     cmocka_unit_test(another_part_than_the_one_that_was_asked_for_is_invalid),
+    cmocka_unit_test(an_ack_to_a_get_is_no_reply),
     cmocka_unit_test(a_reply_over_the_bound_is_fatal),
     cmocka_unit_test(row_45_a_reply_that_is_gone_is_fatal_and_asked_for_anew_at_retry),
     cmocka_unit_test(a_redirected_reply_is_fatal),
