@@ -188,6 +188,10 @@ static void create_session(struct request *request)
     accept_packet(request, request->upload.session);
     answer_set(&request->answer, "BITS-Protocol", PROTOCOL);
     answer_set(&request->answer, "Accept-encoding", "identity");
+    if (server->options.host_id != NULL)
+        answer_set(&request->answer, "BITS-Host-Id", "%s", server->options.host_id);
+    if (server->options.host_id_timeout != NULL)
+        answer_set(&request->answer, "BITS-Host-Id-Fallback-Timeout", "%s", server->options.host_id_timeout);
 }
 
 /* "bytes FIRST-LAST/TOTAL" */

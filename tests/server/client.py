@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+import urllib.parse
 
 from support import tree
 
@@ -34,8 +35,12 @@ class Answer:
 class Client:
     """Sends BITS packets over one connection."""
 
-    def __init__(self, port):
-        self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+    def __init__(self, port, host="127.0.0.1", tls=None):
+        """TLS is the client's ssl.SSLContext."""
+        if tls is None:
+            self.http = http.client.HTTPConnection(host, port, timeout=DEADLINE)
+        else:
+            self.http = http.client.HTTPSConnection(host, port, timeout=DEADLINE, context=tls)
 
     def send(self, packet, target="/file", body=b"", method="BITS_POST", **headers):
         fields = {"BITS-Packet-Type": packet} if packet else {}
@@ -77,11 +82,12 @@ class Server:
             stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
         )
         line = self.process.stdout.readline()
-        assert line.startswith("listening on http://127.0.0.1:"), line
-        self.port = int(line.rsplit(":", 1)[1].strip("/\n"))
+        assert line.startswith("listening on "), line
+        self.url = line.split()[-1]
+        self.host, self.port = urllib.parse.urlsplit(self.url).hostname, urllib.parse.urlsplit(self.url).port
 
-    def client(self):
-        return Client(self.port)
+    def client(self, tls=None):
+        return Client(self.port, self.host, tls)
 
     def log(self):
         return [json.loads(line) for line in self.log_path.read_text().splitlines()]

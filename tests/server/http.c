@@ -16,12 +16,14 @@
 #include "file.h"
 #include "server.h"
 #include "text.h"
+#include "tls.h"
 
 /* The larger a connection's memory, the larger the reads from its socket; measured best (README.md). */
 #define CONNECTION_MEMORY_BYTES (1024 * 1024)
 
 struct http {
     struct MHD_Daemon *daemon;
+    struct tls_files tls;
 };
 
 struct connection {
@@ -373,7 +375,6 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **conn
     struct server *server = context;
     struct connection *connection;
 
-    (void)mhd;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         free(*connection_context);
         return;
@@ -382,32 +383,65 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **conn
     assert(connection != NULL);
     connection->number = __atomic_add_fetch(&server->connections, 1, __ATOMIC_RELAXED);
     *connection_context = connection;
+    if (server->options.tls_client_ca != NULL)
+        tls_demand_certificate(mhd);
+}
+
+static int make_address(const struct options *options, struct sockaddr_storage *ret)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
+
+    memset(ret, 0, sizeof(*ret));
+    if (inet_pton(AF_INET, options->bind, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(options->port);
+        return 0;
+    }
+    if (inet_pton(AF_INET6, options->bind, &v6->sin6_addr) != 1)
+        return -EINVAL;
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(options->port);
+    return 0;
 }
 
 int http_start(struct server *server, struct http **ret, uint16_t *ret_port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(server->options.port)};
-    struct http *http;
+    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC;
+    struct MHD_OptionItem tls[TLS_OPTIONS_MAX];
+    struct sockaddr_storage address;
+    struct http *http = calloc(1, sizeof(*http));
+    int r = http == NULL ? -ENOMEM : make_address(&server->options, &address);
 
-    if (inet_pton(AF_INET, server->options.bind, &address.sin_addr) != 1)
-        return -EINVAL;
-    http = calloc(1, sizeof(*http));
-    if (http == NULL)
-        return -ENOMEM;
+    if (r == 0)
+        r = tls_load(&server->options, &http->tls, tls);
+    if (r < 0)
+        goto fail;
+    if (server->options.tls_cert != NULL)
+        flags |= MHD_USE_TLS;
+    if (address.ss_family == AF_INET6)
+        flags |= MHD_USE_IPv6;
     errno = 0;
-    http->daemon = MHD_start_daemon(
-        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC, 0, NULL, NULL,
-        on_request, server, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_URI_LOG_CALLBACK, on_target,
-        server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_LIMIT,
-        server->options.max_connections > 0 ? server->options.max_connections : 4096u, MHD_OPTION_END);
+    http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR,
+                                    (struct sockaddr *)&address, MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
+                                    MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
+                                    on_connection, server, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                                    (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_LIMIT,
+                                    server->options.max_connections > 0 ? server->options.max_connections : 4096u,
+                                    MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     if (http->daemon == NULL) {
-        free(http);
-        return errno != 0 ? -errno : -EIO;
+        r = errno != 0 ? -errno : -EIO;
+        goto fail;
     }
     *ret_port = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
     *ret = http;
     return 0;
+
+fail:
+    if (http != NULL)
+        tls_done(&http->tls);
+    free(http);
+    return r;
 }
 
 struct http *http_stop(struct http *http)
@@ -415,6 +449,7 @@ struct http *http_stop(struct http *http)
     if (http == NULL)
         return NULL;
     MHD_stop_daemon(http->daemon);
+    tls_done(&http->tls);
     free(http);
     return NULL;
 }

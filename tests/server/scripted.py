@@ -21,122 +21,25 @@ import hashlib
 import json
 import signal
 import socket
+import ssl
 import struct
 import sys
-import tempfile
 import threading
 import time
-import uuid
 from pathlib import Path
 
-PROTOCOL = "{7df0354d-249b-430f-820d-3d2a9bef4931}"
+if __name__ == "__main__":  # as a command, Python looks for modules only in the folder of this file
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position,unused-import
+from server.scripted_answers import (Action, Answer, ack, carried_out, close, delayed, drop, drop_after_bytes, early,
+                                     hold_open, send_and_close, send_and_drop, stall, stall_after_bytes)
+from server.scripted_bits import PROTOCOL, BitsSession, Session
+# pylint: enable=wrong-import-position
+
 HEAD_BYTES_MAX = 1 << 20
 KEPT_BODY_BYTES_MAX = 1 << 20  # request.body holds bodies up to this size
 PATIENCE = 60  # seconds; wait_for() gives up then
-
-
-class Answer:
-    """A response: status, headers in order, body. Content-Length is added unless headers name it (None: leave out)."""
-
-    def __init__(self, status=200, headers=(), body=b"", reason="Scripted"):
-        self.status, self.headers, self.body, self.reason = status, list(headers), body, reason
-
-    def but(self, status=None, body=None, **headers):
-        """A copy with changes: headers as Content_Length="5"; None removes one."""
-        changed = Answer(self.status if status is None else status, self.headers,
-                         self.body if body is None else body, self.reason)
-        for name, value in headers.items():
-            name = name.replace("_", "-")
-            changed.headers = [pair for pair in changed.headers if pair[0].lower() != name.lower()]
-            changed.headers.append((name, value))
-        return changed
-
-    def __bytes__(self):
-        headers = list(self.headers)
-        if not any(name.lower() in ("content-length", "transfer-encoding") for name, _ in headers):
-            headers.append(("Content-Length", len(self.body)))
-        lines = [f"HTTP/1.1 {self.status} {self.reason}"] + [f"{n}: {v}" for n, v in headers if v is not None]
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + self.body
-
-    @property
-    def closes(self):
-        return any(n.lower() == "connection" and str(v).lower() == "close" for n, v in self.headers)
-
-
-def ack(status=200, next=None, session=None, body=b"", **headers):  # pylint: disable=redefined-builtin
-    """An Ack. ack(200, next=4096), ack(500, BITS_Error_Code="0x8020001F"), ack(200, Content_Length=None)."""
-    answer = Answer(status, [("BITS-Packet-Type", "Ack")], body)
-    if session is not None:
-        answer.headers.append(("BITS-Session-Id", session))
-    if next is not None:
-        answer.headers.append(("BITS-Received-Content-Range", next))
-    return answer.but(**headers)
-
-
-class Action:
-    """What happens to a connection, where an answer alone does not say it. Use the functions below."""
-
-    def __init__(self, kind, data=b"", after_bytes=None, seconds=0.0):
-        self.kind, self.data, self.after_bytes, self.seconds = kind, data, after_bytes, seconds
-
-    @property
-    def at_head(self):
-        return self.after_bytes is not None or self.kind == "early"
-
-
-def drop():
-    """Reset the connection instead of answering."""
-    return Action("drop")
-
-
-def drop_after_bytes(count):
-    """Reset the connection once so many bytes of the body were read; 0: with the head."""
-    return Action("drop", after_bytes=count)
-
-
-def stall():
-    """Never answer; the connection stays open until the client or the server ends."""
-    return Action("stall")
-
-
-def stall_after_bytes(count):
-    """Stop reading the body there, for ever."""
-    return Action("stall", after_bytes=count)
-
-
-def close():
-    """End the connection in order, without an answer."""
-    return Action("close")
-
-
-def hold_open(data):
-    """Send this (an Answer or bytes), then nothing more, on a connection that stays open."""
-    return Action("hold", data)
-
-
-def send_and_close(data):
-    """Send this, then end the connection in order."""
-    return Action("send-close", data)
-
-
-def send_and_drop(data):
-    """Send this, then reset the connection."""
-    return Action("send-drop", data)
-
-
-def early(data):
-    """Answer before the body is read, then end the connection."""
-    return Action("early", data)
-
-
-def delayed(seconds, data):
-    """Answer after a while."""
-    return Action("delay", data, seconds=seconds)
-
-
-def carried_out(action):
-    """For scripts: do what a healthy server does, then this instead of its answer."""
-    return lambda request, normal: (normal(), action)[1]
 
 
 class Request:
@@ -192,12 +95,15 @@ class Connection:
 
     def run(self):
         try:
+            if self.server.tls is not None:
+                self.sock.do_handshake()
             while True:
                 head = self._read_head()
                 if head is None or not self._serve(head):
                     break
-        except OSError:
-            pass  # the client went, or the server ends
+        except OSError as error:  # the client went, or did not like our certificate, or the server ends
+            if isinstance(error, ssl.SSLError):
+                self.server.tls_errors.append(error)
         finally:
             self.sock.close()
             self.server.connection_ended(self)
@@ -293,14 +199,30 @@ class Connection:
         return outcome.kind in ("send", "delay")
 
 
-class ScriptedServer:
-    """Listens on a free port of 127.0.0.1 while it is entered. url ends in "/"."""
+def tls_context(certificate, key, client_ca=None):
+    """For ScriptedServer(tls=...): files in PEM; with client_ca, only clients with a certificate of that issuer."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    if client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(client_ca)
+    return context
 
-    def __init__(self, handler=None, port=0, chunk_bytes=65536, receive_buffer_bytes=None):
+
+class ScriptedServer:
+    """Listens on a free port of HOST, a numeric address, while it is entered. url ends in "/".
+
+    tls is an ssl.SSLContext for a server, see tls_context(); the URL is one of https then.
+    """
+
+    def __init__(self, handler=None, port=0, chunk_bytes=65536, receive_buffer_bytes=None, host="127.0.0.1", tls=None):
         self.handler = BitsSession() if handler is None else handler
         self.chunk_bytes = chunk_bytes
         self.requests = []
         self.errors = []  # exceptions out of callbacks and handlers; raised again at the end
+        self.host, self.tls = host, tls
+        self.tls_errors = []  # what made connections end, as in a handshake that failed
         self.on_request_head = self.before_answer = self.after_answer = None  # called with the request
         self.on_body_progress = None  # called with the request and the bytes received so far
         self.stopping = threading.Event()
@@ -313,15 +235,16 @@ class ScriptedServer:
         self._receive_buffer_bytes = receive_buffer_bytes
 
     def __enter__(self):
-        self.listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.listener = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_STREAM)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if self._receive_buffer_bytes:
             # A small buffer keeps what the kernel takes from the client close to what the server has read.
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer_bytes)
-        self.listener.bind(("127.0.0.1", self._port))
+        self.listener.bind((self.host, self._port))
         self.listener.listen(128)
         self.port = self.listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/"
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        self.url = f"{'https' if self.tls else 'http'}://{shown}:{self.port}/"
         self._start(self._accept)
         return self
 
@@ -365,6 +288,12 @@ class ScriptedServer:
             except OSError:
                 return
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.tls is not None:
+                # The handshake is the connection's thread's: a client that hangs in it must not stop the others.
+                try:
+                    sock = self.tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                except OSError:
+                    continue  # the client has gone already
             with self.condition:
                 if self.stopping.is_set():
                     sock.close()
@@ -419,132 +348,6 @@ class ScriptedServer:
         """The requests of one packet type so far."""
         with self.condition:
             return [request for request in self.requests if request.packet == packet]
-
-
-class Session:
-    def __init__(self, ident, target, path):
-        self.id, self.target, self.path = ident, target, path
-        self.file = open(path, "w+b")  # pylint: disable=consider-using-with
-        self.next, self.total = 0, None  # as acknowledged; as the first Fragment said
-        self.body_received = 0  # all bytes of Fragment bodies, torn and repeated ones too
-
-
-class BitsSession:
-    """A well-behaved handler for any number of sessions, whose single answers are replaced through `script`.
-
-    script maps ("Fragment", 2) (the second of its type over the server's life) or "Fragment" (every other one) to what
-    happens instead: an Answer or bytes are sent and an Action is taken with the request not carried out; a function is
-    called as function(request, normal) and returns one of them, where normal() carries the request out and returns
-    the ordinary Answer.
-    """
-
-    def __init__(self, strict=False, keep_partial=True, session_id=None):
-        self.strict = strict  # 416 to any start but the next offset; else overlaps are trimmed
-        self.keep_partial = keep_partial  # a torn Fragment counts as far as it came
-        self.session_id = session_id or (lambda: "{" + str(uuid.uuid4()).upper() + "}")
-        self.script = {}
-        self.files = {}  # target -> Path of what Close-Session has published
-        self.sessions = {}  # id -> Session, open ones
-        self.history = []  # every Session there was
-        self._folder = tempfile.TemporaryDirectory(prefix="scripted-")  # pylint: disable=consider-using-with
-        self._lock = threading.RLock()
-
-    def close(self):
-        for session in self.history:
-            session.file.close()
-        self._folder.cleanup()
-
-    def scripted(self, request):
-        return self.script.get((request.packet, request.packet_number), self.script.get(request.packet))
-
-    def at_head(self, request, _connection):
-        outcome = self.scripted(request)
-        return outcome if isinstance(outcome, Action) and outcome.at_head else None
-
-    def _refusal(self, request, session):
-        """What stands against storing this Fragment, as an Answer, or None."""
-        bad = ack(400, BITS_Error_Code="0x80070057", BITS_Error_Context="0x5")
-        if request.range is None:
-            return bad
-        first, last, total = request.range
-        if last - first + 1 != request.content_length or last >= total or session.total not in (None, total):
-            return bad
-        if first > session.next or (self.strict and first != session.next):
-            return ack(416, next=session.next)
-        return None
-
-    def on_body(self, request, position, data):
-        """Stores a piece of a body that is accepted; bytes that were acknowledged before stay as they are."""
-        with self._lock:
-            session = self.sessions.get(request.session)
-            if session is None:
-                return
-            session.body_received += len(data)
-            if position == 0:
-                outcome = self.scripted(request)
-                carried_out_perhaps = outcome is None or isinstance(outcome, Action) or callable(outcome)
-                request.accepted = carried_out_perhaps and self._refusal(request, session) is None
-                request.base = session.next
-            if not request.accepted:
-                return
-            start = request.range[0] + position
-            skip = max(0, request.base - start)
-            if skip < len(data):
-                session.file.seek(start + skip)
-                session.file.write(data[skip:])
-
-    def on_torn(self, request):
-        """The body of this request ended early."""
-        with self._lock:
-            session = self.sessions.get(request.session)
-            if session is not None and self.keep_partial and getattr(request, "accepted", False):
-                session.total = request.range[2]
-                session.next = max(session.next, request.range[0] + request.body_received)
-
-    def __call__(self, request, connection):
-        outcome = self.scripted(request)
-        if outcome is None:
-            return self.carry_out(request)
-        return outcome(request, lambda: self.carry_out(request)) if callable(outcome) else outcome
-
-    def carry_out(self, request):
-        """Does what a healthy server does, and returns its Answer."""
-        with self._lock:
-            if request.packet == "Create-Session":
-                return self._create(request)
-            if request.packet == "Ping":
-                return ack()
-            session = self.sessions.get(request.session)
-            if session is None or session.target != request.target:
-                return ack(500, BITS_Error_Code="0x8020001F", BITS_Error_Context="0x5")
-            if request.packet == "Fragment":
-                return self._fragment(request, session)
-            if request.packet in ("Close-Session", "Cancel-Session"):
-                return self._end(request, session)
-            return ack(400, BITS_Error_Code="0x80070057", BITS_Error_Context="0x5")
-
-    def _create(self, request):
-        path = Path(self._folder.name) / str(len(self.history))
-        session = Session(self.session_id(), request.target, path)
-        self.sessions[session.id] = session
-        self.history.append(session)
-        request.session = session.id
-        return ack(session=session.id, BITS_Protocol=PROTOCOL, Accept_Encoding="identity")
-
-    def _fragment(self, request, session):
-        refusal = self._refusal(request, session)
-        if refusal is not None:
-            return refusal
-        session.total = request.range[2]
-        session.next = max(session.next, request.range[1] + 1)
-        return ack(next=session.next)
-
-    def _end(self, request, session):
-        del self.sessions[session.id]
-        session.file.close()
-        if request.packet == "Close-Session" and session.total in (None, session.next):
-            self.files[session.target] = session.path
-        return ack()
 
 
 def main():

@@ -21,7 +21,7 @@ enum mode {
 };
 
 struct options {
-    const char *bind;
+    char bind[64]; /* a numeric address */
     uint16_t port; /* 0: any free one */
     const char *root;
     enum mode mode;
@@ -36,6 +36,11 @@ struct options {
     uint64_t session_timeout_usec;
     unsigned max_connections; /* 0: as many as come */
     const char *log;
+    const char *tls_cert; /* these are files; NULL: no TLS */
+    const char *tls_key;
+    const char *tls_client_ca;
+    const char *host_id;         /* or NULL */
+    const char *host_id_timeout; /* or NULL */
 };
 
 struct server {
