@@ -32,6 +32,7 @@ struct raw_connection {
     unsigned number;
     int fd;
     pthread_t thread;
+    void *stream;                /* of the channel; NULL = plain */
     struct raw_request *request; /* the last one */
     char buffer[65536];          /* read behind the head */
     size_t buffered;
@@ -47,6 +48,7 @@ struct raw_server {
     unsigned released;
     const struct raw_step *const *scripts;
     size_t scripts_count;
+    const struct raw_channel *channel;
     struct raw_connection *connections[CONNECTIONS_MAX];
     size_t connections_count;
     struct raw_request *requests[REQUESTS_MAX];
@@ -55,8 +57,10 @@ struct raw_server {
 
 static bool fill(struct raw_connection *connection)
 {
-    ssize_t n = recv(connection->fd, connection->buffer + connection->buffered,
-                     sizeof(connection->buffer) - connection->buffered, 0);
+    char *end = connection->buffer + connection->buffered;
+    size_t room = sizeof(connection->buffer) - connection->buffered;
+    ssize_t n = connection->stream ? connection->server->channel->receive(connection->stream, end, room)
+                                   : recv(connection->fd, end, room, 0);
 
     if (n <= 0)
         return false;
@@ -138,8 +142,9 @@ static bool send_text(struct raw_connection *connection, const struct raw_step *
         const char *text = step->text;
         size_t left = strlen(text);
         while (left > 0) {
-            ssize_t n = send(connection->fd, text, left, MSG_NOSIGNAL);
-            if (n < 0)
+            ssize_t n = connection->stream ? connection->server->channel->send(connection->stream, text, left)
+                                           : send(connection->fd, text, left, MSG_NOSIGNAL);
+            if (n <= 0)
                 return false;
             text += n;
             left -= (size_t)n;
@@ -160,10 +165,28 @@ static bool wait_for_release(struct raw_server *server)
     return go_on;
 }
 
+static bool secure(struct raw_connection *connection)
+{
+    const struct raw_channel *channel = connection->server->channel;
+
+    assert(channel && connection->buffered == 0);
+    if (!connection->stream)
+        connection->stream = channel->open(channel->userdata, connection->fd);
+    return connection->stream != NULL;
+}
+
+static void end_channel(struct raw_connection *connection)
+{
+    if (connection->stream)
+        connection->server->channel->close(connection->stream);
+    connection->stream = NULL;
+}
+
 static void close_connection(struct raw_connection *connection, bool reset)
 {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
 
+    end_channel(connection);
     (void)pthread_mutex_lock(&connection->server->lock);
     if (reset)
         (void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
@@ -186,6 +209,8 @@ static bool play(struct raw_connection *connection, const struct raw_step *step)
         return send_text(connection, step);
     case RAW_WAIT:
         return wait_for_release(connection->server);
+    case RAW_SECURE:
+        return secure(connection);
     case RAW_CLOSE:
     case RAW_RESET:
         close_connection(connection, step->action == RAW_RESET);
@@ -207,6 +232,9 @@ static void *connection_thread(void *userdata)
 
     while (play(connection, step))
         step = step->action == RAW_AGAIN ? first : step + 1;
+    /* A peer that could not agree on the channel waits for the end of it. */
+    if (step->action == RAW_SECURE && !connection->stream)
+        (void)shutdown(connection->fd, SHUT_RDWR);
     return NULL;
 }
 
@@ -284,6 +312,7 @@ struct raw_server *raw_server_free(struct raw_server *server)
     stop_connections(server);
     for (size_t i = 0; i < server->connections_count; i++) {
         (void)pthread_join(server->connections[i]->thread, NULL);
+        end_channel(server->connections[i]);
         if (server->connections[i]->fd >= 0)
             (void)close(server->connections[i]->fd);
         free(server->connections[i]);
@@ -296,6 +325,11 @@ struct raw_server *raw_server_free(struct raw_server *server)
     (void)pthread_mutex_destroy(&server->lock);
     free(server);
     return NULL;
+}
+
+void raw_server_secure(struct raw_server *server, const struct raw_channel *channel)
+{
+    server->channel = channel;
 }
 
 uint16_t raw_server_port(const struct raw_server *server)
