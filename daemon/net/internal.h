@@ -9,9 +9,18 @@
 #include "net/target.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 #include <systemd/sd-event.h>
+
+/* In a function that returns a negative errno, with the easy handle as `easy`. */
+#define SET(option, value)                                           \
+    do {                                                             \
+        CURLcode code_ = curl_easy_setopt(easy, (option), (value));  \
+        if (code_ != CURLE_OK)                                       \
+            return code_ == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL; \
+    } while (0)
 
 struct net {
     sd_event *event;
@@ -100,6 +109,11 @@ int connection_prepare(struct transfer_connection *connection);
 
 /* options.c: sets every option of TRANSFER's easy handle. */
 int transfer_set_options(struct transfer *transfer, const struct exchange_request *request);
+
+/* tls.c */
+int transfer_set_tls(struct transfer *transfer);
+/* Whether CODE means that a certificate was not accepted; which, and why, stands in *ret then. */
+bool outcome_from_tls(const struct transfer *transfer, CURLcode code, struct exchange_outcome *ret);
 
 /* callbacks.c: curl's callbacks; userdata is the transfer, but for the socket's, which outlive it. */
 curl_socket_t connection_on_open_socket(void *userdata, curlsocktype purpose, struct curl_sockaddr *address);

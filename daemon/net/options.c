@@ -7,7 +7,6 @@
 
 #include "base/moment.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <string.h>
 
@@ -15,13 +14,6 @@
 #define UPLOAD_BUFFER_TLS_BYTES (64 * KIB)  /* OpenSSL writes records of 16 KiB whatever the buffer */
 #define KEEPALIVE_IDLE_SEC      60L         /* below the idle limit of common NATs and firewalls */
 #define KEEPALIVE_INTERVAL_SEC  20L
-
-#define SET(option, value)                                           \
-    do {                                                             \
-        CURLcode code_ = curl_easy_setopt(easy, (option), (value));  \
-        if (code_ != CURLE_OK)                                       \
-            return code_ == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL; \
-    } while (0)
 
 static long to_whole(uint64_t usec, uint64_t unit_usec)
 {
@@ -95,9 +87,6 @@ static int set_transport(struct transfer *transfer)
     SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     /* The daemon's environment is not that of the user whose job this is. */
     SET(CURLOPT_PROXY, "");
-    SET(CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, 2L);
-    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_SEC);
     SET(CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SEC);
@@ -153,6 +142,8 @@ int transfer_set_options(struct transfer *transfer, const struct exchange_reques
 
     if (r >= 0)
         r = set_transport(transfer);
+    if (r >= 0)
+        r = transfer_set_tls(transfer);
     if (r >= 0)
         r = set_request(transfer, request);
     return r;

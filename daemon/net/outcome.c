@@ -22,10 +22,8 @@ static const struct {
     {CURLE_SSL_CIPHER, TRANSPORT_TLS},
     {CURLE_USE_SSL_FAILED, TRANSPORT_TLS},
     {CURLE_SSL_SHUTDOWN_FAILED, TRANSPORT_TLS},
-    {CURLE_PEER_FAILED_VERIFICATION, TRANSPORT_CERTIFICATE},
     {CURLE_SSL_ISSUER_ERROR, TRANSPORT_CERTIFICATE},
     {CURLE_SSL_INVALIDCERTSTATUS, TRANSPORT_CERTIFICATE},
-    {CURLE_SSL_PINNEDPUBKEYNOTMATCH, TRANSPORT_CERTIFICATE},
     {CURLE_SEND_ERROR, TRANSPORT_CONNECTION_LOST},
     {CURLE_RECV_ERROR, TRANSPORT_CONNECTION_LOST},
     {CURLE_SEND_FAIL_REWIND, TRANSPORT_CONNECTION_LOST},
@@ -176,7 +174,7 @@ void outcome_from_curl(struct transfer *transfer, CURLcode code, struct exchange
         ret->transport = TRANSPORT_OK;
         return;
     }
-    if (code != CURLE_OK && fill_own_reason(transfer, ret))
+    if (code != CURLE_OK && (fill_own_reason(transfer, ret) || outcome_from_tls(transfer, code, ret)))
         return;
     if (code == CURLE_OPERATION_TIMEDOUT)
         ret->transport = connect_timeout_result(transfer);
