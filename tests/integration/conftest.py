@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 import pytest
 
+from server.certificates import Certificates
 from support import ways
 from support.session_bus import SessionBus
 from support.uploads import Case
@@ -17,6 +18,13 @@ def way(request, home):
     bus.stop()
 
 
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """Of an authority of the tests' own, for every loopback address that a server of theirs listens on."""
+    return Certificates(tmp_path_factory.mktemp("certificates"),
+                        "DNS:localhost,IP:127.0.0.1,IP:127.0.0.2,IP:127.0.0.3,IP:::1")
+
+
 @pytest.fixture
-def case(home, serve, way):
-    return Case(home, serve, way)
+def case(home, serve, way, certificates):
+    return Case(home, serve, way, certificates)

@@ -102,6 +102,7 @@ class Bus:
             self.connection = dbus.connection.Connection(address)
         else:
             self.connection = dbus.bus.BusConnection(address)
+            self.connection.set_exit_on_disconnect(False)  # else a bus that stops ends the tests
 
     def close(self):
         self.connection.close()

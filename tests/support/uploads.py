@@ -4,7 +4,7 @@ import os
 import re
 import time
 
-from server.scripted import ScriptedServer
+from server.scripted import ScriptedServer, tls_context
 from support.wait import poll
 
 FS = 4096  # the fragment size of most assertions
@@ -40,8 +40,8 @@ class Fragment:
 class Case:
     """Made by the fixture `case`: case(FAULT..., size=...) starts a server that misbehaves so, a daemon and a job."""
 
-    def __init__(self, home, serve, way):
-        self.home, self.way, self._serve = home, way, serve
+    def __init__(self, home, serve, way, certificates):
+        self.home, self.way, self.certificates, self._serve = home, way, certificates, serve
         self.server = self.daemon = self.source = self.id = None
 
     def start(self, *options, config=None):
@@ -49,19 +49,28 @@ class Case:
         self.server = self.serve(*options)
         self.start_daemon(**(SMALL if config is None else config))
 
-    def serve(self, *options):
-        return self._serve(*options)
+    @property
+    def over_tls(self):
+        return self.way.scheme == "https"
+
+    def serve(self, *options, **more):
+        """A bits-server, over TLS where the way is https."""
+        files = ("--tls-cert", self.certificates.server, "--tls-key", self.certificates.server_key)
+        return self._serve(*(files if self.over_tls else ()), *options, **more)
 
     def scripted(self, handler=None, **more):
         """A server that answers what the test says, byte for byte."""
-        return ScriptedServer(handler, **more)
+        tls = tls_context(self.certificates.server, self.certificates.server_key) if self.over_tls else None
+        return ScriptedServer(handler, tls=tls, **more)
 
     def start_daemon(self, **config):
         self.daemon = self.home.daemon(**config)
         return self.daemon
 
     def add(self, source, url, **job):
-        """Another job; returns its id."""
+        """Another job, which trusts the tests' authority where it needs to; returns its id."""
+        if self.over_tls:
+            job.setdefault("cacert", str(self.certificates.ca))
         return self.daemon.bus.add(source, url, **job)
 
     def __call__(self, *faults, size=10_000, options=(), config=None, data=None, path="/target", **job):

@@ -12,4 +12,4 @@ class Way:
         return f"{self.scheme}-{self.bus}"
 
 
-ALL = [Way(scheme, bus) for scheme in ("http",) for bus in ("private", "session")]
+ALL = [Way(scheme, bus) for scheme in ("http", "https") for bus in ("private", "session")]
