@@ -30,8 +30,20 @@ static int make_handles(struct transfer_connection *connection)
     return 0;
 }
 
-int connection_prepare(struct transfer_connection *connection)
+int connection_prepare(struct transfer_connection *connection, const struct transfer_job *job)
 {
+    _cleanup_(identity_done) struct identity identity = {0};
+
+    int r = identity_of(job->access, job->origin, &identity);
+    if (r < 0)
+        return r;
+    if (!identity_equal(&connection->identity, &identity)) {
+        if (connection->identity.bytes)
+            connection->stale = true;
+        struct identity before = connection->identity;
+        connection->identity = identity;
+        identity = before;
+    }
     if (connection->easy && !connection->stale)
         return 0;
     drop_handles(connection);
@@ -59,5 +71,6 @@ void connection_free(void *transport, struct transfer_connection *connection)
         return;
     assert(!connection->transfer);
     drop_handles(connection);
+    identity_done(&connection->identity);
     free(connection);
 }

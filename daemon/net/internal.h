@@ -4,6 +4,7 @@
 
 #include "core/transfer.h"
 #include "net/glue.h"
+#include "net/identity.h"
 #include "net/pace.h"
 #include "net/response.h"
 #include "net/target.h"
@@ -46,6 +47,7 @@ struct transfer_connection {
     bool socket_opened;        /* within this exchange */
     int socket_error;          /* negative errno of a lack on this side, within this exchange */
     long upload_buffer_bytes;  /* in force; setting it again would throw the buffer away */
+    struct identity identity;  /* of those that it has served; empty = none yet */
     bool stale;                /* its multi handle broke: begin with new handles */
 };
 
@@ -104,8 +106,11 @@ struct transfer {
 /* connection.c */
 int connection_new(void *transport, struct transfer_connection **ret);
 void connection_free(void *transport, struct transfer_connection *connection);
-/* Makes the handles of a connection whose multi handle broke anew. */
-int connection_prepare(struct transfer_connection *connection);
+/*
+ * Makes the handles of a connection anew whose multi handle broke, and of one that served somebody else: closed with
+ * them is whatever the server, or a proxy, knows that one by.
+ */
+int connection_prepare(struct transfer_connection *connection, const struct transfer_job *job);
 
 /* options.c: sets every option of TRANSFER's easy handle. */
 int transfer_set_options(struct transfer *transfer, const struct exchange_request *request);

@@ -179,7 +179,7 @@ int transfer_start(void *transport, const struct transfer_job *job, struct trans
     assert(!glue_is_inside(net->glue));
     assert(!connection->transfer);
     assert(request->body_bytes == 0 || job->body.read);
-    int r = connection_prepare(connection);
+    int r = connection_prepare(connection, job);
     if (r < 0)
         return r;
     struct transfer *allocated = calloc(1, sizeof(*allocated));
