@@ -54,14 +54,16 @@ void bits_note_reply_url(struct session *session, const struct ack *ack)
 
 /*
  * All bytes are acknowledged. Where no URL came, the Ack that had it was lost, or there is no reply: the last byte is
- * sent once more, which the server answers as it did, and after that a reply that nobody named is an empty one.
+ * sent once more, which the server answers as it did, and after that a reply that nobody named is an empty one. Not to
+ * servers that append what they have already.
  */
 void bits_begin_reply(struct session *session)
 {
     struct session_record *record = &session->record;
 
     session->record_changed = true;
-    if (record->reply_url[0] == '\0' && !record->reply_tail_sent && record->offset > 0) {
+    bool may_ask = !record->reply_tail_sent && !session->parameters.restart_on_ambiguous && record->offset > 0;
+    if (record->reply_url[0] == '\0' && may_ask) {
         record->reply_tail_sent = true;
         record->offset--;
     } else {
@@ -102,6 +104,7 @@ static void take_no_reply(struct step *step)
                   "the server named no reply (BITS-Reply-URL), and this job insists on one", &failure);
     record->reply_tail_sent = false; /* retry asks once more */
     record->phase = SESSION_FRAGMENT;
+    bits_note_ambiguous(step->session);
     bits_fail(step, &failure,
               "ask its administrator whether its application answers, or take an empty reply with: bitsq set ID "
               "reply_strict=no, then: bitsq retry ID");
@@ -300,6 +303,7 @@ static void take_gone(struct step *step)
     bits_describe_outcome(step, &failure);
     bits_forget_reply(record); /* retry asks the server where it is; a session that is lost starts anew then */
     record->phase = SESSION_FRAGMENT;
+    bits_note_ambiguous(step->session);
     bits_fail(
         step, &failure,
         "the reply is not there, or not for you: the server may have dropped the session; bitsq retry asks for it "

@@ -7,248 +7,15 @@
  */
 #include "support/unit.h"
 
-#include "support/player.h"
+#include "walk_world.h"
 
-#include "base/moment.h"
-
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#define LIVES     1500
+#define LIVES     2500
 #define STEPS_MAX 40000 /* a fortnight without progress is 2,016 waits of 10 minutes */
-
-/* What goes wrong, in chances of 1,000 for each request or step. */
-struct faults {
-    uint32_t lose_request;
-    uint32_t lose_ack;
-    uint32_t refuse_connection;
-    uint32_t busy;   /* 503, before anything is looked at */
-    uint32_t forget; /* the session is gone */
-    uint32_t part;   /* only a part of the fragment is kept, and the connection breaks */
-    uint32_t rewind; /* the tail of what was stored is lost */
-    uint32_t portal; /* 200 without an Ack */
-    uint32_t kill;   /* the daemon */
-    uint32_t pause;
-    uint32_t preempt;
-    uint64_t largest_bytes; /* 0 = any */
-    int too_large_status;
-    bool strict; /* overlapping fragments are 416, else trimmed and 200 */
-    bool named;  /* a session that is not known is named by its code, else 404 */
-};
-
-struct world {
-    uint64_t random;
-    struct faults faults;
-    uint64_t size;
-
-    /* the server */
-    uint64_t session; /* number of the one that is open, 0 = none */
-    uint64_t sessions;
-    uint64_t stored;
-    bool published;
-    uint64_t published_bytes;
-
-    /* the daemon */
-    struct player player;
-    struct session_record durable;
-    struct session_record saving; /* handed to the disk, not there yet */
-    bool in_flight;
-    struct exchange_request request; /* the one in flight */
-    bool cancelled;
-    uint32_t waits;
-};
-
-static uint64_t draw(struct world *world)
-{
-    world->random ^= world->random << 13;
-    world->random ^= world->random >> 7;
-    world->random ^= world->random << 17;
-    return world->random;
-}
-
-static bool chance(struct world *world, uint32_t of_1000)
-{
-    return draw(world) % 1000 < of_1000;
-}
-
-static void begin(struct world *world, uint64_t seed)
-{
-    memset(world, 0, sizeof(*world));
-    world->random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
-    for (int i = 0; i < 8; i++)
-        (void)draw(world);
-    /* A third of the lives is calm, a third is hard, a third is hopeless in one respect. */
-    uint32_t scale = (uint32_t)(draw(world) % 3) * 40;
-    uint32_t *chances[] = {&world->faults.lose_request, &world->faults.lose_ack, &world->faults.refuse_connection,
-                           &world->faults.busy,         &world->faults.forget,   &world->faults.part,
-                           &world->faults.rewind,       &world->faults.portal,   &world->faults.kill,
-                           &world->faults.pause,        &world->faults.preempt};
-    for (size_t i = 0; i < sizeof(chances) / sizeof(chances[0]); i++)
-        *chances[i] = scale > 0 ? (uint32_t)(draw(world) % scale) : 0;
-    if (scale == 80)
-        *chances[draw(world) % 8] = 500 + (uint32_t)(draw(world) % 501);
-    world->size = draw(world) % 4 == 0 ? draw(world) % 3 : draw(world) % (8 * MIB);
-    if (draw(world) % 3 == 0)
-        world->faults.largest_bytes = 1000 + draw(world) % 300000;
-    world->faults.too_large_status = draw(world) % 2 == 0 ? 413 : 404;
-    world->faults.strict = draw(world) % 2 == 0;
-    world->faults.named = draw(world) % 4 != 0;
-    player_init(&world->player, world->size);
-}
-
-/* The server: answers into the outcome. */
-
-static void answer(struct world *world, int status, const char *header)
-{
-    struct ack *ack = &world->player.outcome.ack;
-
-    ack_begin(ack, status);
-    ack_add_line(ack, "BITS-Packet-Type: Ack", 21);
-    if (header)
-        ack_add_line(ack, header, strlen(header));
-}
-
-static void answer_unknown(struct world *world)
-{
-    if (world->faults.named)
-        answer(world, 500, CODE(0x8020001F));
-    else
-        answer(world, 404, NULL);
-}
-
-static void answer_offset(struct world *world, int status)
-{
-    char header[80];
-
-    (void)snprintf(header, sizeof(header), "BITS-Received-Content-Range: %" PRIu64, world->stored);
-    answer(world, status, header);
-}
-
-static bool knows_session(const struct world *world)
-{
-    char id[32];
-    const char *sent = player_header(&world->player, "BITS-Session-Id");
-
-    (void)snprintf(id, sizeof(id), "s%" PRIu64, world->session);
-    assert_non_null(sent);
-    return world->session != 0 && strcmp(sent, id) == 0;
-}
-
-static void serve_create(struct world *world)
-{
-    char header[64];
-
-    world->session = ++world->sessions;
-    world->stored = 0;
-    (void)snprintf(header, sizeof(header), "BITS-Session-Id: s%" PRIu64, world->session);
-    answer(world, 200, header);
-}
-
-/* Returns whether the connection stays. */
-static bool serve_fragment(struct world *world)
-{
-    uint64_t first = world->player.out.request.body_offset, bytes = world->player.out.request.body_bytes;
-
-    if (world->faults.largest_bytes > 0 && bytes > world->faults.largest_bytes) {
-        answer(world, world->faults.too_large_status, NULL);
-        return true;
-    }
-    if (!knows_session(world)) {
-        answer_unknown(world);
-        return true;
-    }
-    if (first > world->stored || (world->faults.strict && first != world->stored)) {
-        answer_offset(world, 416);
-        return true;
-    }
-    bool breaks = chance(world, world->faults.part);
-    uint64_t end = first + (breaks ? draw(world) % (bytes + 1) : bytes);
-    if (end > world->stored)
-        world->stored = end;
-    answer_offset(world, 200);
-    return !breaks;
-}
-
-static void serve_close(struct world *world)
-{
-    if (!knows_session(world)) {
-        answer_unknown(world);
-        return;
-    }
-    world->published = true;
-    world->published_bytes = world->stored;
-    world->session = 0;
-    answer(world, 200, NULL);
-}
-
-static void serve_cancel(struct world *world)
-{
-    if (!knows_session(world)) {
-        answer_unknown(world);
-        return;
-    }
-    world->session = 0;
-    answer(world, 200, NULL);
-}
-
-static bool serve(struct world *world)
-{
-    if (chance(world, world->faults.forget))
-        world->session = 0;
-    /* Never behind the client's back: a server that loses what it acknowledged to the last byte is beyond help. */
-    if (world->player.out.request.kind == EXCHANGE_FRAGMENT && chance(world, world->faults.rewind))
-        world->stored -= world->stored > 0 ? draw(world) % world->stored : 0;
-    if (chance(world, world->faults.busy)) {
-        answer(world, 503, "Retry-After: 1");
-        return true;
-    }
-    switch (world->player.out.request.kind) {
-    case EXCHANGE_CREATE:
-        serve_create(world);
-        return true;
-    case EXCHANGE_FRAGMENT:
-        return serve_fragment(world);
-    case EXCHANGE_CLOSE:
-        serve_close(world);
-        return true;
-    case EXCHANGE_CANCEL:
-        serve_cancel(world);
-        return true;
-    case EXCHANGE_PING:
-        answer(world, 200, NULL);
-        return true;
-    case EXCHANGE_REPLY:
-    case EXCHANGE_NONE:
-        break;
-    }
-    fail_msg("a request of no kind");
-    return false;
-}
-
-static void exchange(struct world *world)
-{
-    struct exchange_outcome *outcome = &world->player.outcome;
-
-    outcome->elapsed_usec = draw(world) % (20 * USEC_PER_SEC);
-    outcome->heads_sent = 1;
-    outcome->transport = TRANSPORT_OK;
-    player_pass(&world->player, outcome->elapsed_usec);
-    if (chance(world, world->faults.refuse_connection)) {
-        outcome->transport = TRANSPORT_CONNECT;
-        outcome->heads_sent = 0;
-    } else if (chance(world, world->faults.portal)) {
-        ack_begin(&outcome->ack, 200);
-    } else if (chance(world, world->faults.lose_request)) {
-        outcome->transport = TRANSPORT_RESPONSE_TIMEOUT;
-    } else if (!serve(world) || chance(world, world->faults.lose_ack)) {
-        outcome->transport = TRANSPORT_CONNECTION_LOST;
-    }
-    if (outcome->transport != TRANSPORT_OK) {
-        ack_begin(&outcome->ack, 0);
-        outcome->connection++;
-    }
-}
 
 /* What must hold after every step. */
 
@@ -279,7 +46,10 @@ static void check_send(struct world *world)
         assert_true(world->durable.close_attempted);
         assert_string_equal(player_header(&world->player, "BITS-Session-Id"), world->durable.session_id);
         assert_int_equal(world->player.session.record.offset, world->size);
+        assert_true(!world->faults.wants_reply || world->durable.reply_stored);
     }
+    if (kind == EXCHANGE_REPLY)
+        assert_true(world->faults.wants_reply && world->player.out.request.range_bytes <= REPLY_RANGE_BYTES);
     assert_true(!world->cancelled || kind == EXCHANGE_CANCEL);
 }
 
@@ -292,6 +62,8 @@ static void check_end(const struct world *world)
         if (out->confirmed) {
             assert_true(world->published);
             assert_int_equal(world->published_bytes, world->size);
+            assert_false(world->published_corrupt);
+            assert_int_equal(world->reply_is_stored, world->faults.wants_reply);
         } else {
             assert_true(out->failure.text[0] != '\0');
         }
@@ -318,7 +90,7 @@ static void check_end(const struct world *world)
 /* Commits land in order; what was handed over before the last lands with it. */
 static void save(struct world *world, bool lands_at_once)
 {
-    if (!lands_at_once && draw(world) % 2 == 0)
+    if (!lands_at_once && world_draw(world) % 2 == 0)
         world->durable = world->saving;
     world->saving = world->player.session.record;
     if (lands_at_once)
@@ -335,7 +107,7 @@ static void start(struct world *world, uint64_t waited_usec)
 
 static void kill_and_restart(struct world *world)
 {
-    if (draw(world) % 2 == 0)
+    if (world_draw(world) % 2 == 0)
         world->durable = world->saving;
     world->saving = world->durable;
     world->player.session.record = world->durable;
@@ -343,24 +115,64 @@ static void kill_and_restart(struct world *world)
         world->player.session.record.cancel_requested_usec = 1; /* the queue noted the wish before it was told */
     player_reload(&world->player);
     world->in_flight = false;
+    if (world_draw(world) % 2 == 0)
+        world->draft_bytes = world_draw(world) % (world->draft_bytes + 1);
     start(world, 0);
+}
+
+/* The disk is full, or somebody swept the draft away. */
+static void fail_to_write(struct world *world)
+{
+    bool vanished = world_draw(world) % 2 == 0;
+
+    if (vanished)
+        world->draft_bytes = 0;
+    world->player.source_error = vanished ? -ENODATA : -ENOSPC;
+    player_event(&world->player, SESSION_EVENT_REPLY_FAILED);
+}
+
+/* As io does it: what the record says must be there, or the reply is fetched anew. */
+static void store_reply(struct world *world)
+{
+    const struct session_record *record = &world->player.session.record;
+
+    assert_true(world->faults.wants_reply);
+    assert_true(record->has_reply_total);
+    assert_int_equal(record->offset, world->size);
+    if (world_chance(world, world->faults.disk)) {
+        fail_to_write(world);
+        return;
+    }
+    if (record->reply_total > 0 && world->draft_bytes < record->reply_total) {
+        world->player.source_error = -ENODATA;
+        player_event(&world->player, SESSION_EVENT_REPLY_FAILED);
+        return;
+    }
+    assert_true(record->reply_total == 0 || !world->draft_is_mixed);
+    world->reply_is_stored = true;
+    world->stored_reply_bytes = record->reply_total;
+    world->draft_bytes = 0;
+    player_event(&world->player, SESSION_EVENT_REPLY_STORED);
 }
 
 static void disturb(struct world *world)
 {
-    if (chance(world, world->faults.kill)) {
+    if (world_chance(world, world->faults.kill)) {
         kill_and_restart(world);
-    } else if (chance(world, world->faults.pause)) {
+    } else if (world_chance(world, world->faults.pause)) {
         player_event(&world->player, SESSION_EVENT_SUSPEND);
-    } else if (chance(world, world->faults.preempt)) {
+    } else if (world_chance(world, world->faults.preempt)) {
         player_event(&world->player, SESSION_EVENT_YIELD);
-    } else if (world->size % 16 == 1 && !world->cancelled && chance(world, 20)) {
+    } else if (world->size % 16 == 1 && !world->cancelled && world_chance(world, 20)) {
         world->cancelled = true;
         player_event(&world->player, SESSION_EVENT_CANCEL);
     } else {
-        exchange(world);
+        world_exchange(world);
         world->in_flight = false;
-        player_event(&world->player, SESSION_EVENT_OUTCOME);
+        if (world->player.outcome.received_bytes > 0 && world_chance(world, world->faults.disk))
+            fail_to_write(world);
+        else
+            player_event(&world->player, SESSION_EVENT_OUTCOME);
     }
 }
 
@@ -385,7 +197,7 @@ static bool live(struct world *world)
         return true;
     case SESSION_ACTION_PERSIST:
         save(world, false);
-        if (chance(world, world->faults.kill)) {
+        if (world_chance(world, world->faults.kill)) {
             kill_and_restart(world);
             return true;
         }
@@ -408,7 +220,13 @@ static bool live(struct world *world)
         check_end(world);
         return false;
     case SESSION_ACTION_STORE_REPLY:
-        break;
+        if (world_chance(world, world->faults.kill))
+            kill_and_restart(world);
+        else if (world_chance(world, world->faults.pause))
+            player_event(&world->player, SESSION_EVENT_SUSPEND);
+        else
+            store_reply(world);
+        return true;
     }
     return false;
 }
@@ -418,7 +236,7 @@ static enum session_action live_whole_life(uint64_t seed, uint32_t *ret_waits)
     struct world world;
     uint32_t steps = 0;
 
-    begin(&world, seed);
+    world_begin(&world, seed);
     start(&world, 0);
     do {
         if (++steps > STEPS_MAX)
@@ -454,10 +272,15 @@ static void lives_without_faults_are_done_without_a_wait(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= LIVES; seed++) {
         struct world world;
-        begin(&world, seed);
-        world.faults = (struct faults){.strict = seed % 2 == 0};
+        world_begin(&world, seed);
+        world.faults = (struct faults){.strict = seed % 2 == 0,
+                                       .wants_reply = seed % 3 == 0,
+                                       .whole = seed % 5 == 0,
+                                       .has_node = seed % 7 == 0,
+                                       .silent = seed % 11 == 0,
+                                       .appends = seed % 13 == 0};
         world.size = world.size % 16 == 1 ? world.size + 1 : world.size; /* nobody cancels */
-        player_init(&world.player, world.size);
+        world_open(&world);
         start(&world, 0);
         while (live(&world))
             continue;
@@ -466,6 +289,7 @@ static void lives_without_faults_are_done_without_a_wait(void **state)
         assert_int_equal(world.waits, 0);
         assert_int_equal(world.player.session.record.resent_bytes, 0);
         assert_int_equal(world.player.session.record.sent_bytes, world.size);
+        assert_int_equal(world.stored_reply_bytes, world.faults.wants_reply && world.size > 0 ? world.reply_size : 0);
     }
 }
 
