@@ -2,6 +2,7 @@
 /* What add was asked for, and how it is queued. */
 #pragma once
 
+#include "cli/proxy.h"
 #include "cli/upload.h"
 
 struct add {
@@ -10,9 +11,8 @@ struct add {
     const char *reply; /* NULL = none is wanted; "" = the daemon keeps it */
     char separator;
     bool has_name, has_key, has_if_exists, wait, dry_run, refuses_empty;
-    bool knows_proxy, has_proxy, has_noproxy; /* whether they were said on the command line */
-    bool told_proxy;                          /* what is wrong with that of the environment */
-    char url[URL_FILE_MAX];                   /* of --url-file */
+    struct proxy_taker proxy;
+    char url[URL_FILE_MAX]; /* of --url-file */
     struct uploads uploads;
 };
 

@@ -52,6 +52,7 @@ DEFINE_CLEANUP(bitsq_query *, bitsq_query_free);
 DEFINE_CLEANUP(bitsq_job *, bitsq_job_free);
 DEFINE_CLEANUP(bitsq_event *, bitsq_event_free);
 DEFINE_CLEANUP(bitsq_daemon *, bitsq_daemon_free);
+DEFINE_CLEANUP(bitsq_probe *, bitsq_probe_free);
 
 /* ---- report.c ---- */
 
@@ -91,6 +92,9 @@ int verb_resume(struct cli *cli, int argc, char **argv);
 int verb_cancel(struct cli *cli, int argc, char **argv);
 int verb_retry(struct cli *cli, int argc, char **argv);
 int verb_remove(struct cli *cli, int argc, char **argv);
+int verb_set(struct cli *cli, int argc, char **argv);
+int verb_reply(struct cli *cli, int argc, char **argv);
+int verb_probe(struct cli *cli, int argc, char **argv);
 int verb_credential(struct cli *cli, int argc, char **argv);
 int verb_daemon(struct cli *cli, int argc, char **argv);
 int verb_version(struct cli *cli, int argc, char **argv);

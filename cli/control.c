@@ -1,26 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* pause, resume, cancel, retry, remove. */
+#include "cli/control.h"
+
 #include "cli/args.h"
 #include "cli/json.h"
-#include "cli/select.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <string.h>
-
-#define OPTION_STATE (OPTION_LONG + 0)
-#define OPTION_GROUP (OPTION_LONG + 1)
-#define OPTION_ALL   (OPTION_LONG + 2)
-#define OPTION_YES   (OPTION_LONG + 3)
-
-#define SELECT_OPTIONS                                                  \
-    {OPTION_STATE, "state", "STATE[,...]", "jobs in these states"},     \
-        {OPTION_GROUP, "group", "GROUP", "jobs of this group"},         \
-        {OPTION_ALL, "all", NULL, "every job that the command is for"}, \
-    {                                                                   \
-        'q', "quiet", NULL, "no hints"                                  \
-    }
 
 const struct option_spec select_options[] = {SELECT_OPTIONS, {0}};
 
@@ -30,34 +18,29 @@ const struct option_spec bulk_options[] = {
     {0},
 };
 
-/* What a verb does, and which states it is for where the jobs were not named one by one. */
-struct control {
-    bitsq_verb verb;
-    const char *done; /* "paused" */
-    bool asks;
-    bitsq_state states[8];
-};
-
 static const struct control pause_control = {
-    BITSQ_PAUSE,
-    "paused",
-    false,
-    {BITSQ_STATE_QUEUED, BITSQ_STATE_BLOCKED, BITSQ_STATE_CONNECTING, BITSQ_STATE_TRANSFERRING, BITSQ_STATE_REPLYING,
-     BITSQ_STATE_RETRYING},
+    .verb = BITSQ_PAUSE,
+    .done = "paused",
+    .states = {BITSQ_STATE_QUEUED, BITSQ_STATE_BLOCKED, BITSQ_STATE_CONNECTING, BITSQ_STATE_TRANSFERRING,
+               BITSQ_STATE_REPLYING, BITSQ_STATE_RETRYING},
 };
-static const struct control resume_control = {BITSQ_RESUME, "resumed", false, {BITSQ_STATE_PAUSED}};
+static const struct control resume_control = {.verb = BITSQ_RESUME, .done = "resumed", .states = {BITSQ_STATE_PAUSED}};
 static const struct control cancel_control = {
-    BITSQ_CANCEL,
-    "cancelled",
-    true,
-    {BITSQ_STATE_QUEUED, BITSQ_STATE_BLOCKED, BITSQ_STATE_CONNECTING, BITSQ_STATE_TRANSFERRING, BITSQ_STATE_REPLYING,
-     BITSQ_STATE_RETRYING, BITSQ_STATE_PAUSED, BITSQ_STATE_FAILED},
+    .verb = BITSQ_CANCEL,
+    .done = "cancelled",
+    .asks = true,
+    .states = {BITSQ_STATE_QUEUED, BITSQ_STATE_BLOCKED, BITSQ_STATE_CONNECTING, BITSQ_STATE_TRANSFERRING,
+               BITSQ_STATE_REPLYING, BITSQ_STATE_RETRYING, BITSQ_STATE_PAUSED, BITSQ_STATE_FAILED},
 };
 /* not the cancelled ones: `retry --all` is no way to bring back what was given up */
 static const struct control retry_control = {
-    BITSQ_RETRY, "queued again", false, {BITSQ_STATE_FAILED, BITSQ_STATE_RETRYING}};
+    .verb = BITSQ_RETRY, .done = "queued again", .states = {BITSQ_STATE_FAILED, BITSQ_STATE_RETRYING}};
 static const struct control remove_control = {
-    BITSQ_REMOVE, "removed", true, {BITSQ_STATE_DONE, BITSQ_STATE_FAILED, BITSQ_STATE_CANCELLED}};
+    .verb = BITSQ_REMOVE,
+    .done = "removed",
+    .asks = true,
+    .states = {BITSQ_STATE_DONE, BITSQ_STATE_FAILED, BITSQ_STATE_CANCELLED},
+};
 
 static bool is_bulk(const struct selection *selection)
 {
@@ -174,8 +157,7 @@ static int conclude(const struct cli *cli, const char *verb, const struct contro
     return failed < matched ? (int)EXIT_SOME_FAILED : (int)code;
 }
 
-static int control_run(struct cli *cli, const char *verb, const struct control *control, struct selection *selection,
-                       bool yes)
+int control_run(struct cli *cli, const char *verb, const struct control *control, struct selection *selection, bool yes)
 {
     uint64_t matched, failed;
 
@@ -188,11 +170,28 @@ static int control_run(struct cli *cli, const char *verb, const struct control *
         code = ask(cli, verb, selection);
     if (code != 0)
         return code;
-    if (bitsq_client_control(cli->client, control->verb, selection->filter, &matched, &failed) < 0)
+    int r = control->settings ? bitsq_client_set(cli->client, selection->filter, control->settings, &matched, &failed)
+                              : bitsq_client_control(cli->client, control->verb, selection->filter, &matched, &failed);
+    if (r < 0)
         return cli_fail_client(cli, "cannot %s", verb);
     if (cli->json != JSON_OFF)
         print_json(cli, verb, matched, failed);
     return conclude(cli, verb, control, matched, failed);
+}
+
+int control_option(struct cli *cli, struct selection *selection, int id, const char *value, bool *yes)
+{
+    if (id == OPTION_STATE)
+        return selection_add_states(cli, selection, value);
+    if (id == OPTION_GROUP)
+        return selection_set_group(cli, selection, value);
+    if (id == OPTION_ALL)
+        selection->all = true;
+    else if (id == 'q')
+        cli->quiet = true;
+    else if (id == 'y')
+        *yes = true;
+    return 0;
 }
 
 static int control_main(struct cli *cli, const struct control *control, int argc, char **argv)
@@ -208,16 +207,7 @@ static int control_main(struct cli *cli, const struct control *control, int argc
     while (code == 0 && (id = args_next(&args, &value, &code)) != ARGS_END) {
         if (id == ARGS_EXIT)
             goto finish;
-        if (id == OPTION_STATE)
-            code = selection_add_states(cli, &selection, value);
-        else if (id == OPTION_GROUP)
-            code = selection_set_group(cli, &selection, value);
-        else if (id == OPTION_ALL)
-            selection.all = true;
-        else if (id == 'q')
-            cli->quiet = true;
-        else if (id == 'y')
-            yes = true;
+        code = control_option(cli, &selection, id, value, &yes);
     }
     for (int i = optind; code == 0 && i < argc; i++)
         code = selection_add_operand(cli, &selection, argv[i]);

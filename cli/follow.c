@@ -104,6 +104,8 @@ static int make_filter(const struct follow *follow, bitsq_filter **ret)
         r = bitsq_filter_set_all(filter);
     for (int state = BITSQ_STATE_QUEUED; r >= 0 && follow->everything && state < BITSQ_STATE_DONE; state++)
         r = bitsq_filter_add_state(filter, (bitsq_state)state);
+    if (r >= 0 && follow->everything)
+        r = bitsq_filter_add_state(filter, BITSQ_STATE_REPLYING);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(filter);

@@ -11,6 +11,17 @@
     "SELECTION is one or more IDs and ranges (12 15 20-30), or --group, --state or --all; several " \
     "conditions\nmust all hold.\n"
 
+static const char set_help[] =
+    "Keys are priority, url, group, name, retry-delay, no-progress-timeout, fragment-size, and the options that\n"
+    "bitsq help add shows under \"How the server is reached\", flags with yes or no. KEY= takes a choice "
+    "back.\n" SELECTION_HELP "\n"
+    "  bitsq set 12 credential=work priority=high\n"
+    "  bitsq set --state failed proxy=http://proxy.example.org:3128 && bitsq retry --state failed\n";
+
+static const char probe_help[] =
+    "Sends a few small messages, and leaves nothing at the server: each finding is ok, a note or a problem, with what\n"
+    "to do. 0: uploads can work; 4: they cannot as it is.\n";
+
 static const char credential_help[] =
     "The secret is read from standard input (on a terminal without echo), never from the arguments, and kept in a\n"
     "file of yours that nobody else can read. Jobs name it: bitsq add --credential NAME ...\n"
@@ -41,6 +52,9 @@ const struct verb verbs[] = {
     {"retry", verb_retry, "SELECTION", "try failed jobs again, and retrying ones at once", SELECTION_HELP,
      select_options, false},
     {"remove", verb_remove, "SELECTION", "take finished jobs off the list", SELECTION_HELP, bulk_options, false},
+    {"set", verb_set, "SELECTION KEY=VALUE...", "change what jobs were added with", set_help, set_options, false},
+    {"reply", verb_reply, "[OPTIONS] ID", "the reply of the server's application", NULL, reply_options, false},
+    {"probe", verb_probe, "[OPTIONS] URL", "can this server take uploads, and how", probe_help, probe_options, true},
     {"credential", verb_credential, "set NAME [OPTIONS] | list | remove NAME...",
      "keep a password or a token for a server", credential_help, credential_options, false},
     {"daemon", verb_daemon, "status | start | reload | restart | stop", "look at the daemon, or steer it", NULL, NULL,

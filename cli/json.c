@@ -82,6 +82,8 @@ static void add_error(struct json_object *object, const bitsq_job *job)
     json_set_number(error, "http_status", bitsq_job_get_error_http_status(job));
     set_text_or_null(error, "context", bitsq_job_get_error_context(job));
     set_text_or_null(error, "phase", bitsq_job_get_error_phase(job));
+    set_text_or_null(error, "host", bitsq_job_get_error_host(job));
+    set_text_or_null(error, "address", bitsq_job_get_error_address(job));
     (void)json_object_object_add(object, "error", error);
 }
 
@@ -110,6 +112,25 @@ void json_set_options(struct json_object *object, const char *name, const bitsq_
     (void)json_object_object_add(object, name, set);
 }
 
+static void add_reply(struct json_object *object, const bitsq_job *job)
+{
+    uint64_t size;
+
+    if (strcmp(bitsq_job_get_type(job), "upload-reply") != 0) {
+        (void)json_object_object_add(object, "reply", NULL);
+        return;
+    }
+    struct json_object *reply = json_start(NULL);
+    set_text_or_null(reply, "path", bitsq_job_get_reply_path(job));
+    json_set_number(reply, "received", bitsq_job_get_reply_received(job));
+    if (bitsq_job_get_reply_size(job, &size) > 0)
+        json_set_number(reply, "size", size);
+    else
+        (void)json_object_object_add(reply, "size", NULL);
+    json_set_boolean(reply, "stored", bitsq_job_get_reply_stored(job));
+    (void)json_object_object_add(object, "reply", reply);
+}
+
 static void add_attempts(struct json_object *object, const bitsq_job *job)
 {
     struct json_object *log = json_object_new_array();
@@ -124,6 +145,7 @@ static void add_attempts(struct json_object *object, const bitsq_job *job)
         json_set_number(attempt, "http_status", http_status > 0 ? (uint64_t)http_status : 0);
         json_set_text(attempt, "phase", phase);
         json_set_number(attempt, "acknowledged", acknowledged);
+        set_text_or_null(attempt, "address", bitsq_job_get_attempt_address(job, i));
         (void)json_object_array_add(log, attempt);
     }
     (void)json_object_object_add(object, "attempt_log", log);
@@ -166,8 +188,10 @@ struct json_object *json_job(const char *schema, const bitsq_job *job)
     struct json_object *server = json_start(NULL);
     set_text_or_null(server, "name", bitsq_job_get_server_name(job));
     set_text_or_null(server, "address", bitsq_job_get_server_address(job));
+    set_text_or_null(server, "host", bitsq_job_get_server_host(job));
     (void)json_object_object_add(object, "server", server);
     json_set_boolean(object, "confirmed", bitsq_job_get_confirmed(job));
+    add_reply(object, job);
     /* a page of the queue comes without these three; with options a job is told in full */
     if (bitsq_job_get_options(job)) {
         set_text_or_null(object, "session", bitsq_job_get_session(job));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/proxy.h"
 
-#include "base/cleanup.h"
+#include "cli/setting.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -72,4 +72,52 @@ void proxy_choice_done(struct proxy_choice *choice)
 {
     free(choice->proxy);
     choice->proxy = NULL;
+}
+
+static void tell(const struct cli *cli, struct proxy_taker *taker, const struct proxy_choice *choice,
+                 bool has_credential)
+{
+    if (taker->told)
+        return;
+    if (choice->kind == PROXY_UNSUPPORTED)
+        cli_warn(
+            cli,
+            "the proxy in %s is of a kind that is not supported, so it is not used; name an http:// or https:// one "
+            "with --proxy",
+            choice->variable);
+    else if (choice->had_secret && !has_credential)
+        cli_warn(
+            cli,
+            "the user and password of the proxy in %s were left out, as the queue keeps no secrets; store them with "
+            "`bitsq credential set NAME --user USER` and add --proxy-credential NAME",
+            choice->variable);
+    taker->told = choice->kind == PROXY_UNSUPPORTED || choice->had_secret;
+}
+
+int proxy_take(const struct cli *cli, struct proxy_taker *taker, bitsq_job_options *options, const char *url)
+{
+    struct proxy_choice choice;
+    const char *value;
+    int code = 0;
+
+    if (!taker->began) {
+        taker->has_proxy = bitsq_job_options_get_string(options, "proxy", &value) > 0;
+        taker->has_noproxy = bitsq_job_options_get_string(options, "noproxy", &value) > 0;
+        taker->began = true;
+    }
+    if (taker->has_proxy)
+        return 0;
+    if (proxy_choose(url, getenv, &choice) < 0)
+        return cli_fail_memory(cli);
+    bitsq_job_options_unset(options, "proxy");
+    if (!taker->has_noproxy)
+        bitsq_job_options_unset(options, "noproxy");
+    if (choice.kind == PROXY_USED)
+        code = setting_text(cli, options, choice.variable, "proxy", choice.proxy);
+    if (code == 0 && *choice.noproxy != '\0' && !taker->has_noproxy)
+        code = setting_text(cli, options, "no_proxy", "noproxy", choice.noproxy);
+    if (code == 0)
+        tell(cli, taker, &choice, bitsq_job_options_get_string(options, "proxy_credential", &value) > 0);
+    proxy_choice_done(&choice);
+    return code;
 }

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include <stdbool.h>
+#include "cli/cli.h"
 
 enum proxy_kind {
     PROXY_NONE,
@@ -25,3 +25,15 @@ struct proxy_choice {
 /* Pure but for GET, which is getenv() or a double of it. 0 or -ENOMEM. */
 int proxy_choose(const char *url, char *(*get)(const char *name), struct proxy_choice *ret);
 void proxy_choice_done(struct proxy_choice *choice);
+
+/* For URLs one after the other, with the same options. */
+struct proxy_taker {
+    bool began, has_proxy, has_noproxy; /* whether they were said on the command line */
+    bool told;                          /* what is wrong with that of the environment */
+};
+
+/*
+ * Sets proxy and noproxy of OPTIONS as the caller's environment has them for URL, unless the command line says a proxy:
+ * the daemon has another environment. 0 or an exit code; says what had to be left out.
+ */
+int proxy_take(const struct cli *cli, struct proxy_taker *taker, bitsq_job_options *options, const char *url);

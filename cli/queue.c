@@ -2,8 +2,6 @@
 /* add: how it is queued. */
 #include "cli/add.h"
 #include "cli/json.h"
-#include "cli/proxy.h"
-#include "cli/setting.h"
 #include "cli/wait.h"
 
 #include "base/moment.h"
@@ -12,45 +10,6 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <string.h>
-
-/* The proxy of URL, as the caller's environment names it. The daemon has another environment. */
-static int proxy_set(const struct cli *cli, struct add *add, const char *url)
-{
-    struct proxy_choice choice;
-    const char *named;
-
-    if (!add->knows_proxy) {
-        add->has_proxy = bitsq_job_options_get_string(add->options, "proxy", &named) > 0;
-        add->has_noproxy = bitsq_job_options_get_string(add->options, "noproxy", &named) > 0;
-        add->knows_proxy = true;
-    }
-    if (add->has_proxy)
-        return 0;
-    if (proxy_choose(url, getenv, &choice) < 0)
-        return cli_fail_memory(cli);
-    bitsq_job_options_unset(add->options, "proxy");
-    if (!add->has_noproxy)
-        bitsq_job_options_unset(add->options, "noproxy");
-    int code = 0;
-    if (choice.kind == PROXY_USED)
-        code = setting_text(cli, add->options, choice.variable, "proxy", choice.proxy);
-    if (code == 0 && choice.kind == PROXY_USED && *choice.noproxy != '\0' && !add->has_noproxy)
-        code = setting_text(cli, add->options, "no_proxy", "noproxy", choice.noproxy);
-    bool has_credential = bitsq_job_options_get_string(add->options, "proxy_credential", &named) > 0;
-    if (code == 0 && choice.kind == PROXY_UNSUPPORTED && !add->told_proxy)
-        cli_warn(cli,
-                 "the proxy in %s is of a kind that is not supported, so it is not used; use an http:// or https:// "
-                 "one with --proxy",
-                 choice.variable);
-    if (code == 0 && choice.had_secret && !has_credential && !add->told_proxy)
-        cli_warn(cli,
-                 "the user and password of the proxy in %s were left out, as the queue keeps no secrets; store them "
-                 "with `bitsq credential set NAME --user USER` and add --proxy-credential NAME",
-                 choice.variable);
-    add->told_proxy |= choice.had_secret || choice.kind == PROXY_UNSUPPORTED;
-    proxy_choice_done(&choice);
-    return code;
-}
 
 int add_print_plan(const struct cli *cli, struct add *add)
 {
@@ -62,7 +21,7 @@ int add_print_plan(const struct cli *cli, struct add *add)
         char size[SIZE_TEXT_MAX];
         if (!url || !source)
             return cli_fail_memory(cli);
-        int code = proxy_set(cli, add, upload->url);
+        int code = proxy_take(cli, &add->proxy, add->options, upload->url);
         if (code != 0)
             return code;
         struct json_object *job = json_start(cli->json == JSON_LINES ? "bitsq.plan/1" : NULL);
@@ -133,7 +92,7 @@ static int queue(struct cli *cli, struct add *add, uint64_t *ids)
     const struct upload *uploads = add->uploads.uploads;
 
     if (add->uploads.count == 1) {
-        int code = proxy_set(cli, add, uploads->url);
+        int code = proxy_take(cli, &add->proxy, add->options, uploads->url);
         if (code != 0)
             return code;
         if (bitsq_client_add(cli->client, uploads->source, uploads->url, add->options, ids) < 0)
@@ -143,7 +102,7 @@ static int queue(struct cli *cli, struct add *add, uint64_t *ids)
     }
     int r = bitsq_batch_new(&batch);
     for (size_t i = 0; r >= 0 && i < add->uploads.count; i++) {
-        int code = proxy_set(cli, add, uploads[i].url);
+        int code = proxy_take(cli, &add->proxy, add->options, uploads[i].url);
         if (code != 0)
             return code;
         r = bitsq_batch_append(batch, uploads[i].source, uploads[i].url, add->options);

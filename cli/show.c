@@ -50,6 +50,8 @@ static void print_progress(const bitsq_job *job)
 
 static void print_error(const bitsq_job *job)
 {
+    const char *phase = bitsq_job_get_error_phase(job), *host = bitsq_job_get_error_host(job);
+    const char *address = bitsq_job_get_error_address(job);
     uint32_t status = bitsq_job_get_error_http_status(job);
     char text[NOTE_MAX];
 
@@ -60,31 +62,66 @@ static void print_error(const bitsq_job *job)
     (void)printf("%13s  %s, 0x%08" PRIX32, "", bitsq_job_get_error_name(job), bitsq_job_get_error_code(job));
     if (status > 0)
         (void)printf(", HTTP %" PRIu32, status);
-    if (*bitsq_job_get_error_phase(job) != '\0')
-        (void)printf(", during %s", bitsq_job_get_error_phase(job));
+    if (*phase != '\0')
+        (void)printf(", during %s", phase);
+    if (*host != '\0')
+        (void)printf(", at %s", host);
+    if (*host != '\0' && *address != '\0')
+        (void)printf(" (%s)", address);
     (void)putchar('\n');
+    print_text("where", bitsq_job_get_error_context(job));
 }
 
+static void print_reply(const bitsq_job *job)
+{
+    const char *path = bitsq_job_get_reply_path(job);
+    char received[SIZE_TEXT_MAX], whole[SIZE_TEXT_MAX], text[96];
+    uint64_t size, id = bitsq_job_get_id(job);
+
+    if (strcmp(bitsq_job_get_type(job), "upload-reply") != 0)
+        return;
+    (void)text_size(bitsq_job_get_reply_received(job), received);
+    bool known = bitsq_job_get_reply_size(job, &size) > 0;
+    if (bitsq_job_get_reply_stored(job))
+        (void)snprintf(text, sizeof(text), "%s, stored; bitsq reply %" PRIu64 " prints it",
+                       known ? text_size(size, whole) : received, id);
+    else if (known)
+        (void)snprintf(text, sizeof(text), "%s of %s received", received, text_size(size, whole));
+    else
+        (void)snprintf(text, sizeof(text), "%s",
+                       bitsq_job_get_state(job) == BITSQ_STATE_DONE ? "the server sent none" : "not there yet");
+    print_text("reply", text);
+    print_text("reply file", *path == '\0' ? "kept by the daemon" : path);
+}
+
+/* A table of the last errors: when, what, HTTP status, during, acknowledged then, with whom. */
 static void print_attempts(const bitsq_job *job, uint64_t now)
 {
     const char *name, *phase;
     uint64_t time, acknowledged;
+    int name_columns = 0, phase_columns = 0;
     int32_t status;
 
     if (bitsq_job_get_attempts(job) > 0)
         (void)printf("%13s  %" PRIu32 "\n", "errors", bitsq_job_get_attempts(job));
+    for (size_t i = 0; bitsq_job_get_attempt(job, i, NULL, &name, NULL, &phase, NULL); i++) {
+        name_columns = (int)strlen(name) > name_columns ? (int)strlen(name) : name_columns;
+        phase_columns = (int)strlen(phase) > phase_columns ? (int)strlen(phase) : phase_columns;
+    }
     for (size_t i = 0; bitsq_job_get_attempt(job, i, &time, &name, &status, &phase, &acknowledged); i++) {
-        char clock[CLOCK_TEXT_MAX], size[SIZE_TEXT_MAX];
-        (void)printf("%13s  %s  %s", "", clock_text(time, now, clock), name);
+        char clock[CLOCK_TEXT_MAX], size[SIZE_TEXT_MAX], http[16] = "-";
         if (status > 0)
-            (void)printf(", HTTP %" PRId32, status);
-        (void)printf(", %s at %s\n", phase, text_size(acknowledged, size));
+            (void)snprintf(http, sizeof(http), "%" PRId32, status);
+        const char *address = bitsq_job_get_attempt_address(job, i);
+        (void)printf("%13s  %s  %-*s  %3s  %-*s  at %s%s%s\n", i == 0 ? "attempts" : "", clock_text(time, now, clock),
+                     name_columns, name, http, phase_columns, phase, text_size(acknowledged, size),
+                     *address == '\0' ? "" : ", ", address);
     }
 }
 
-static void print_options(const bitsq_job *job)
+/* Those with a unit have a line of their own. */
+static void print_measured(const bitsq_job_options *options)
 {
-    const bitsq_job_options *options = bitsq_job_get_options(job);
     char text[DURATION_TEXT_MAX], least_text[SIZE_TEXT_MAX], most_text[SIZE_TEXT_MAX];
     uint64_t value, most;
 
@@ -96,6 +133,29 @@ static void print_options(const bitsq_job *job)
         (void)printf("%13s  %s\n", "no progress", value == 0 ? "every error is final" : text_duration(value, text));
 }
 
+/* The others as `bitsq set` takes them. */
+static void print_options(const bitsq_job *job)
+{
+    const bitsq_job_options *options = bitsq_job_get_options(job);
+    const char *key, *label = "options", *text;
+    int truth;
+
+    print_measured(options);
+    for (size_t i = 0; (key = bitsq_job_options_get_key(options, i)); i++) {
+        if (bitsq_job_options_get_string(options, key, &text) <= 0) {
+            if (bitsq_job_options_get_boolean(options, key, &truth) <= 0)
+                continue;
+            text = truth ? "yes" : "no";
+        }
+        _cleanup_free_ char *safe = safe_text(text);
+        (void)printf("%13s  ", label);
+        for (; *key != '\0'; key++)
+            (void)putchar(*key == '_' ? '-' : *key);
+        (void)printf("=%s\n", safe ? safe : "");
+        label = "";
+    }
+}
+
 static void print_job(const bitsq_job *job)
 {
     uint64_t now = moment_now().realtime_usec;
@@ -103,6 +163,7 @@ static void print_job(const bitsq_job *job)
 
     (void)printf("%13s  %" PRIu64 "\n", "job", bitsq_job_get_id(job));
     print_text("name", bitsq_job_get_name(job));
+    print_text("type", bitsq_job_get_type(job));
     print_text("state", bitsq_job_get_state_name(job));
     bool waits = bitsq_job_get_state(job) == BITSQ_STATE_QUEUED || bitsq_job_get_state(job) == BITSQ_STATE_BLOCKED;
     if (waits && bitsq_job_get_gate(job, 0) &&
@@ -126,7 +187,9 @@ static void print_job(const bitsq_job *job)
                                                              : "no: the server had closed the session already");
     print_text("server", bitsq_job_get_server_name(job));
     print_text("address", bitsq_job_get_server_address(job));
+    print_text("sent on to", bitsq_job_get_server_host(job));
     print_text("session", bitsq_job_get_session(job));
+    print_reply(job);
     print_options(job);
     print_attempts(job, now);
 }

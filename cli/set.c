@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* set: change what jobs were added with. */
+#include "cli/args.h"
+#include "cli/control.h"
+#include "cli/setting.h"
+#include "cli/upload.h"
+
+#include <string.h>
+
+#define OPTION_URL_FILE (OPTION_LONG + 8)
+#define LABEL_MAX       32 /* bytes of a key */
+
+const struct option_spec set_options[] = {
+    SELECT_OPTIONS,
+    {'y', "yes", NULL, "do not ask, also not for many jobs"},
+    {OPTION_URL_FILE, "url-file", "FILE", "set the URL that stands in FILE (-: standard input)"},
+    {0},
+};
+
+typedef int (*setter_t)(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                        const char *value);
+
+static int set_priority(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                        const char *value)
+{
+    return setting_choice(cli, options, label, key, value, PRIORITIES);
+}
+
+static int set_url(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                   const char *value)
+{
+    const char *complaint = url_complaint(value);
+
+    if (!complaint && url_keeps_names(value))
+        complaint = "it ends in /; name the file on the server, as no name is added to it here";
+    if (complaint)
+        return cli_fail(cli, EXIT_USAGE, "InvalidArgument", "the URL cannot be used: %s", complaint);
+    return setting_text(cli, options, label, key, value);
+}
+
+/* The settings that are no access options; those that can be taken back have a default. */
+static const struct {
+    const char *key;
+    setter_t set;
+    bool has_default;
+} settings[] = {
+    {"priority", set_priority, true},        {"url", set_url, false},
+    {"group", setting_text, true},           {"name", setting_text, true},
+    {"retry_delay", setting_duration, true}, {"no_progress_timeout", setting_duration, true},
+    {"fragment_size", setting_sizes, true},
+};
+
+static void underscores(char *key)
+{
+    for (; *key != '\0'; key++)
+        if (*key == '-')
+            *key = '_';
+}
+
+static int fail_key(const struct cli *cli, const char *key)
+{
+    for (size_t i = 0; i < ELEMENTS(settings); i++)
+        if (word_is_near(key, settings[i].key))
+            return cli_fail(cli, EXIT_USAGE, "Usage", "there is no setting %s; did you mean %s?", key, settings[i].key);
+    for (size_t i = 0; i < access_options_count; i++)
+        if (word_is_near(key, access_options[i].name))
+            return cli_fail(cli, EXIT_USAGE, "Usage", "there is no setting %s; did you mean %s?", key,
+                            access_options[i].name);
+    return cli_fail(cli, EXIT_USAGE, "Usage",
+                    "there is no setting %s; use priority, url, group, name, retry-delay, no-progress-timeout, "
+                    "fragment-size, or one of those that bitsq help add shows under \"How the server is reached\"",
+                    key);
+}
+
+/* KEY=VALUE; an empty VALUE takes the choice back. */
+static int take_setting(const struct cli *cli, bitsq_job_options *options, const char *word)
+{
+    size_t length = strcspn(word, "=");
+    const char *value = word + length + 1;
+    char label[LABEL_MAX], key[LABEL_MAX];
+
+    (void)snprintf(label, sizeof(label), "%.*s", (int)(length < LABEL_MAX ? length : LABEL_MAX - 1), word);
+    memcpy(key, label, sizeof(key));
+    underscores(key);
+    for (size_t i = 0; i < ELEMENTS(settings); i++) {
+        if (strcmp(settings[i].key, key) != 0)
+            continue;
+        if (*value != '\0')
+            return settings[i].set(cli, options, label, key, value);
+        if (!settings[i].has_default)
+            return cli_fail(cli, EXIT_USAGE, "Usage", "%s cannot be taken back; write %s=VALUE", label, label);
+        return setting_text(cli, options, label, key, "");
+    }
+    const struct access_option *option = access_option_find(key);
+    if (!option)
+        return fail_key(cli, label);
+    return *value == '\0' ? setting_text(cli, options, label, key, "")
+                          : access_option_set(cli, options, option, label, value);
+}
+
+static int check(const struct args *args, const bitsq_job_options *options, const struct selection *selection)
+{
+    const char *url;
+
+    if (!bitsq_job_options_get_key(options, 0))
+        return args_fail_usage(args, "no setting is named");
+    if (selection_is_empty(selection))
+        return args_fail_usage(args, "no job is named");
+    if (bitsq_job_options_get_string(options, "url", &url) > 0 && (selection->ids != 1 || selection->ranges > 0))
+        return cli_fail(args->cli, EXIT_USAGE, "Usage",
+                        "url goes with one job, as two files at one URL would overwrite each other; name its ID");
+    return 0;
+}
+
+static int take_operands(const struct args *args, bitsq_job_options *options, struct selection *selection)
+{
+    const struct cli *cli = args->cli;
+    int code = 0;
+
+    for (int i = optind; code == 0 && i < args->argc; i++)
+        code = strchr(args->argv[i], '=') ? take_setting(cli, options, args->argv[i])
+                                          : selection_add_operand(cli, selection, args->argv[i]);
+    return code == 0 ? check(args, options, selection) : code;
+}
+
+int verb_set(struct cli *cli, int argc, char **argv)
+{
+    _cleanup_(bitsq_job_options_free_p) bitsq_job_options *options = NULL;
+    struct selection selection = {0};
+    char url[URL_FILE_MAX];
+    struct args args;
+    const char *value;
+    bool yes = false;
+    int id;
+
+    int code = bitsq_job_options_new(&options) < 0 ? cli_fail_memory(cli) : selection_init(cli, &selection);
+    if (code != 0)
+        return code;
+    args_init(&args, cli, argc, argv);
+    while (code == 0 && (id = args_next(&args, &value, &code)) != ARGS_END) {
+        if (id == ARGS_EXIT)
+            goto finish;
+        if (id != OPTION_URL_FILE)
+            code = control_option(cli, &selection, id, value, &yes);
+        else if ((code = url_read_file(cli, value, url)) == 0)
+            code = set_url(cli, options, "--url-file", "url", url);
+    }
+    const struct control control = {
+        .done = "changed",
+        .asks = true,
+        .states = {BITSQ_STATE_QUEUED, BITSQ_STATE_BLOCKED, BITSQ_STATE_CONNECTING, BITSQ_STATE_TRANSFERRING,
+                   BITSQ_STATE_REPLYING, BITSQ_STATE_RETRYING, BITSQ_STATE_PAUSED, BITSQ_STATE_FAILED},
+        .settings = options,
+    };
+    if (code == 0)
+        code = take_operands(&args, options, &selection);
+    if (code == 0)
+        code = control_run(cli, argv[0], &control, &selection, yes);
+finish:
+    selection_done(&selection);
+    return code;
+}
