@@ -197,7 +197,7 @@ static struct MHD_Response *make_response(struct answer *answer, const struct fa
     if (plan->chunked || plan->no_length) {
         response = make_unannounced(answer);
     } else if (answer->file_fd >= 0) {
-        response = MHD_create_response_from_fd64(answer->file_bytes, answer->file_fd);
+        response = MHD_create_response_from_fd_at_offset64(answer->file_bytes, answer->file_fd, answer->file_first);
         answer->file_fd = -1; /* libmicrohttpd closes it */
     } else {
         response = MHD_create_response_from_buffer(answer->body_bytes, answer->body, MHD_RESPMEM_MUST_COPY);

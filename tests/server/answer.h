@@ -39,7 +39,8 @@ struct answer {
     size_t header_count;
     char *body; /* or NULL */
     size_t body_bytes;
-    int file_fd; /* the body of a GET, or -1 */
+    int file_fd;         /* the body of a GET, or -1 */
+    uint64_t file_first; /* the part of it that is sent */
     uint64_t file_bytes;
 };
 

@@ -11,6 +11,7 @@
 
 #include <microhttpd.h>
 
+#include "reply.h"
 #include "server.h"
 #include "text.h"
 
@@ -227,7 +228,9 @@ static void begin_fragment(struct request *request)
         return refuse(request, 400, E_INVALIDARG);
     if (upload->total > options->max_upload_bytes)
         return refuse(request, 500, BG_E_TOO_LARGE);
-    if (upload->first > view.next || (options->mode == MODE_SPEC && upload->first != view.next)) {
+    if (view.total_known && view.next == view.total && session_reply(upload->session) != NULL) {
+        /* All is here: a Fragment now only has the application called again, or asks what it said. */
+    } else if (upload->first > view.next || (options->mode == MODE_SPEC && upload->first != view.next)) {
         refuse(request, 416, 0);
         return say_next(request);
     }
@@ -284,6 +287,12 @@ static void end_fragment(struct request *request)
         return;
     }
     view = session_look(upload->session);
+    if (r == 0 && view.next == view.total && session_reply(upload->session) != NULL) {
+        reply_finish(request);
+        if (server->options.mode == MODE_MSDN && reply_wants_copy(session_reply(upload->session)))
+            r = session_publish(server->sessions, upload->session, server->options.overwrite);
+        return r < 0 ? refuse_errno(request, r) : say_next(request);
+    }
     if (r == 0 && view.next == view.total && server->options.mode == MODE_MSDN)
         r = session_publish(server->sessions, upload->session, server->options.overwrite);
     if (r < 0)
@@ -299,8 +308,13 @@ static void close_session(struct request *request)
     struct session *session = request->upload.session;
     struct session_view view = session_look(session);
     bool complete = !view.total_known || view.next == view.total;
-    int r = complete ? session_publish(server->sessions, session, server->options.overwrite) : 0;
+    int r = 0;
 
+    /* Where an application takes the files, only it can want one at the destination. */
+    if (view.total_known && session_reply(session) != NULL && !reply_wants_copy(session_reply(session)))
+        complete = false;
+    if (complete)
+        r = session_publish(server->sessions, session, server->options.overwrite);
     if (r == -EEXIST || r == -EACCES)
         return refuse_errno(request, r); /* the data stays until Cancel-Session or the timeout */
     session_delete(server->sessions, session);

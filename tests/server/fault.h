@@ -70,6 +70,9 @@ struct fault_plan {
     bool chunked;
     bool no_length;
     bool portal;
+    bool redate;              /* GET: Last-Modified moves on */
+    bool no_range;            /* GET: the whole, whatever Range says */
+    const char *replace;      /* GET: what the entity becomes, or NULL */
     const char *session_form; /* or NULL */
     const char *error;        /* HRESULT as text, or NULL */
     const char *error_context;

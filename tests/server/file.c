@@ -8,37 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "download.h"
 #include "server.h"
 
 static void refuse(struct request *request, unsigned status)
 {
     answer_plain(&request->answer, status);
     request->answered = true;
-}
-
-static unsigned status_of(int error)
-{
-    switch (error) {
-    case -ENOENT:
-    case -ENOTDIR:
-        return 404;
-    case -EINVAL:
-    case -EISDIR:
-        return 400;
-    case -EACCES:
-    case -EPERM:
-        return 403;
-    case -EEXIST:
-        return 409;
-    case -ENAMETOOLONG:
-        return 414;
-    case -ENOSPC:
-    case -EDQUOT:
-    case -EFBIG:
-        return 507;
-    default:
-        return 500;
-    }
 }
 
 static int open_temporary(struct request *request)
@@ -61,7 +37,7 @@ static void begin_put(struct request *request)
     if (request_header(request, "Content-Range") != NULL)
         return refuse(request, 400); /* part of a file: taking it for the whole would lose the rest */
     if (r < 0)
-        return refuse(request, status_of(r));
+        return refuse(request, http_status_of(r));
     state = path_look(request->server->root_fd, request->path);
     if (state == PATH_FOLDER)
         return refuse(request, 400);
@@ -74,7 +50,7 @@ static void begin_put(struct request *request)
     if (r == 0)
         r = open_temporary(request);
     if (r < 0)
-        refuse(request, status_of(r));
+        refuse(request, http_status_of(r));
 }
 
 static void end_put(struct request *request)
@@ -84,30 +60,10 @@ static void end_put(struct request *request)
     int r = publish_rename(server->root_fd, request->file_temporary, request->path, server->options.overwrite);
 
     if (r < 0)
-        return refuse(request, status_of(r));
+        return refuse(request, http_status_of(r));
     close(request->file_fd);
     request->file_fd = -1;
     answer_plain(&request->answer, existed ? 204 : 201);
-}
-
-static void end_get(struct request *request)
-{
-    struct stat st;
-    int fd, r = request->path_error;
-
-    if (r < 0)
-        return refuse(request, status_of(r));
-    fd = openat(request->server->root_fd, request->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return refuse(request, status_of(-errno));
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-        close(fd);
-        return refuse(request, 404);
-    }
-    answer_plain(&request->answer, 200);
-    answer_set(&request->answer, "Content-Type", "application/octet-stream");
-    request->answer.file_fd = fd;
-    request->answer.file_bytes = (uint64_t)st.st_size;
 }
 
 void file_begin(struct request *request)
@@ -132,7 +88,7 @@ void file_body(struct request *request, const char *data, size_t length)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return refuse(request, status_of(-errno));
+            return refuse(request, http_status_of(-errno));
         data += n;
         length -= (size_t)n;
         position += (uint64_t)n;
@@ -148,7 +104,7 @@ void file_end(struct request *request)
     else if (request->packet == PACKET_PUT)
         end_put(request);
     else
-        end_get(request);
+        download(request);
 }
 
 void file_done(struct request *request)

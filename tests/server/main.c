@@ -11,12 +11,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <curl/curl.h>
+
 #include "http.h"
 #include "options.h"
 #include "server.h"
 #include "text.h"
 
 #define SESSION_TIMEOUT_USEC (UINT64_C(1209600) * USEC_PER_SEC) /* 14 days, as IIS */
+#define NOTIFY_TIMEOUT_USEC  (UINT64_C(300) * USEC_PER_SEC)     /* as IIS */
 
 /* A session holds a file and a connection holds a socket: ask for as many as we may have. */
 static void raise_file_limit(void)
@@ -40,7 +43,8 @@ static int server_open(struct server *server)
         return r;
     }
     server->stop_fd = eventfd(0, EFD_CLOEXEC);
-    server->sessions = session_table_new(server->root_fd, server->options.session_timeout_usec);
+    server->sessions = session_table_new(server->root_fd, server->options.session_timeout_usec,
+                                         server->options.notify_type != NOTIFY_NONE);
     if (server->stop_fd < 0 || server->sessions == NULL) {
         r = -errno;
         fprintf(stderr, "bits-server: cannot make %s/" PATH_SESSIONS ": %s.\n", server->options.root, strerror(-r));
@@ -96,7 +100,8 @@ int main(int argc, char **argv)
                     .keep_partial = true,
                     .max_upload_bytes = UINT64_MAX,
                     .max_request_bytes = UINT64_MAX,
-                    .session_timeout_usec = SESSION_TIMEOUT_USEC},
+                    .session_timeout_usec = SESSION_TIMEOUT_USEC,
+                    .notify_timeout_usec = NOTIFY_TIMEOUT_USEC},
         .root_fd = -1,
         .stop_fd = -1,
     };
@@ -110,6 +115,7 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     raise_file_limit();
+    curl_global_init(CURL_GLOBAL_DEFAULT); /* before there are threads */
     server.faults = fault_set_new();
     if (server.faults == NULL)
         return EXIT_FAILURE;
@@ -120,5 +126,6 @@ int main(int argc, char **argv)
             r = server_run(&server, &signals);
     }
     server_close(&server);
+    curl_global_cleanup();
     return r >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

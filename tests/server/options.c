@@ -37,6 +37,12 @@ static const char help[] =
     "                             BITS-Error-Code, BITS-Error (code with msdn, error with spec)\n"
     "  --host-id HOST[:PORT]      answer Create-Session with this BITS-Host-Id\n"
     "  --host-id-timeout SECONDS  and with this BITS-Host-Id-Fallback-Timeout\n"
+    "  --notify-type 0|1|2        tell an application of each upload: not, by reference, by value (0)\n"
+    "  --notify-url URL           where it is; a relative one replaces the last part of the upload's URL\n"
+    "  --notify-timeout TIME      408 if it takes longer (5m)\n"
+    "  --reply-url backslash|slash|absolute\n"
+    "                             how BITS-Reply-URL is written (backslash)\n"
+    "  --closed-ranges            answer 400 to a Range without an end\n"
     "  --log FILE                 append a JSON object for each request (\"-\": standard error)\n"
     "  --fault 'RULE'             misbehave; may be repeated\n"
     "  --fault-file FILE          one rule a line\n"
@@ -53,6 +59,11 @@ enum option_code {
     OPTION_TLS_CLIENT_CA,
     OPTION_HOST_ID,
     OPTION_HOST_ID_TIMEOUT,
+    OPTION_NOTIFY_TYPE,
+    OPTION_NOTIFY_URL,
+    OPTION_NOTIFY_TIMEOUT,
+    OPTION_REPLY_URL,
+    OPTION_CLOSED_RANGES,
     OPTION_ROOT,
     OPTION_MODE,
     OPTION_OVERWRITE,
@@ -80,6 +91,11 @@ static const struct option long_options[] = {
     {"tls-client-ca", required_argument, NULL, OPTION_TLS_CLIENT_CA},
     {"host-id", required_argument, NULL, OPTION_HOST_ID},
     {"host-id-timeout", required_argument, NULL, OPTION_HOST_ID_TIMEOUT},
+    {"notify-type", required_argument, NULL, OPTION_NOTIFY_TYPE},
+    {"notify-url", required_argument, NULL, OPTION_NOTIFY_URL},
+    {"notify-timeout", required_argument, NULL, OPTION_NOTIFY_TIMEOUT},
+    {"reply-url", required_argument, NULL, OPTION_REPLY_URL},
+    {"closed-ranges", no_argument, NULL, OPTION_CLOSED_RANGES},
     {"root", required_argument, NULL, OPTION_ROOT},
     {"mode", required_argument, NULL, OPTION_MODE},
     {"overwrite", required_argument, NULL, OPTION_OVERWRITE},
@@ -202,6 +218,8 @@ static const char **text_option(struct options *options, int code)
         return &options->tls_key;
     case OPTION_TLS_CLIENT_CA:
         return &options->tls_client_ca;
+    case OPTION_NOTIFY_URL:
+        return &options->notify_url;
     case OPTION_HOST_ID:
         return &options->host_id;
     case OPTION_HOST_ID_TIMEOUT:
@@ -233,6 +251,31 @@ static int set_listener(struct options *options, int code, const char *argument)
         return 0;
     default:
         return -EINVAL;
+    }
+}
+
+static int set_reply(struct options *options, int code, const char *argument)
+{
+    static const char *const types[] = {"0", "1", "2", NULL};
+    static const char *const urls[] = {"backslash", "slash", "absolute", NULL};
+    int chosen = 0, r;
+
+    switch (code) {
+    case OPTION_NOTIFY_TYPE:
+        r = choose_into(argument, types, &chosen);
+        options->notify_type = (enum notify_type)chosen;
+        return r;
+    case OPTION_NOTIFY_TIMEOUT:
+        return text_parse_duration(argument, &options->notify_timeout_usec);
+    case OPTION_REPLY_URL:
+        r = choose_into(argument, urls, &chosen);
+        options->reply_url = (enum reply_url)chosen;
+        return r;
+    case OPTION_CLOSED_RANGES:
+        options->closed_ranges = true;
+        return 0;
+    default:
+        return set_listener(options, code, argument);
     }
 }
 
@@ -271,7 +314,7 @@ static int set_option(struct options *options, int code, const char *argument, i
     case OPTION_ERROR_HEADER:
         return choose_into(argument, error_headers, error_header);
     default:
-        return set_listener(options, code, argument);
+        return set_reply(options, code, argument);
     }
 }
 
@@ -305,6 +348,14 @@ int options_parse(int argc, char **argv, struct options *options, struct fault_s
     if ((options->tls_cert == NULL) != (options->tls_key == NULL) ||
         (options->tls_client_ca != NULL && options->tls_cert == NULL)) {
         fprintf(stderr, "bits-server: TLS needs --tls-cert and --tls-key. See --help.\n");
+        return -EINVAL;
+    }
+    if (options->notify_type != NOTIFY_NONE && options->notify_url == NULL) {
+        fprintf(stderr, "bits-server: --notify-type needs --notify-url. See --help.\n");
+        return -EINVAL;
+    }
+    if (options->notify_url != NULL && strncmp(options->notify_url, "https:", strlen("https:")) == 0) {
+        fprintf(stderr, "bits-server: an application is called over http only, as IIS does. See --help.\n");
         return -EINVAL;
     }
     options->mode = (enum mode)mode;

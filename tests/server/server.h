@@ -9,6 +9,7 @@
 #include "answer.h"
 #include "fault.h"
 #include "log.h"
+#include "notify.h"
 #include "path.h"
 #include "session.h"
 
@@ -18,6 +19,13 @@ struct MHD_Connection;
 enum mode {
     MODE_MSDN,
     MODE_SPEC,
+};
+
+/* How BITS-Reply-URL names a reply of ours. */
+enum reply_url {
+    REPLY_URL_BACKSLASH, /* BITS-Sessions\Replies\{GUID}\responsefile.bin, as IIS */
+    REPLY_URL_SLASH,
+    REPLY_URL_ABSOLUTE,
 };
 
 struct options {
@@ -39,6 +47,11 @@ struct options {
     const char *tls_cert; /* these are files; NULL: no TLS */
     const char *tls_key;
     const char *tls_client_ca;
+    enum notify_type notify_type;
+    const char *notify_url;
+    uint64_t notify_timeout_usec;
+    enum reply_url reply_url;
+    bool closed_ranges;          /* 400 to "Range: bytes=5-" */
     const char *host_id;         /* or NULL */
     const char *host_id_timeout; /* or NULL */
 };

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "reply.h"
 #include "text.h"
 
 #define BUCKETS 4096
@@ -23,6 +24,8 @@ struct session {
     char *target;
     uint64_t connection;
     int fd;
+    int root_fd;
+    struct reply *reply;  /* or NULL */
     struct session *link; /* the table's lock */
     unsigned references;  /* atomic */
 
@@ -37,6 +40,7 @@ struct session_table {
     pthread_mutex_t lock;
     int root_fd;
     uint64_t timeout_usec;
+    bool replies;
     struct session *buckets[BUCKETS];
 };
 
@@ -55,6 +59,7 @@ struct session *session_unref(struct session *session)
         return NULL;
     if (session->fd >= 0)
         close(session->fd);
+    reply_free(session->reply, session->root_fd);
     pthread_mutex_destroy(&session->lock);
     free(session->target);
     free(session);
@@ -74,11 +79,13 @@ static void session_discard(struct session_table *table, struct session *session
     session->gone = true;
     if (!session->view.published)
         unlinkat(table->root_fd, session->temporary, 0);
+    if (session->reply != NULL)
+        unlinkat(table->root_fd, session->reply->file, 0);
     pthread_mutex_unlock(&session->lock);
     session_unref(session);
 }
 
-struct session_table *session_table_new(int root_fd, uint64_t timeout_usec)
+struct session_table *session_table_new(int root_fd, uint64_t timeout_usec, bool replies)
 {
     struct session_table *table;
 
@@ -90,6 +97,7 @@ struct session_table *session_table_new(int root_fd, uint64_t timeout_usec)
     pthread_mutex_init(&table->lock, NULL);
     table->root_fd = root_fd;
     table->timeout_usec = timeout_usec;
+    table->replies = replies;
     return table;
 }
 
@@ -168,6 +176,15 @@ static void expire(struct session_table *table, struct session **bucket)
         session_discard(table, session);
 }
 
+static int make_reply(struct session *session)
+{
+    char guid[SESSION_ID_MAX + 1];
+
+    make_id("upper", guid);
+    session->reply = reply_new(session->target, session->temporary, guid);
+    return session->reply != NULL ? 0 : -ENOMEM;
+}
+
 int session_create(struct session_table *table, const char *target, const char *id_form, uint64_t connection,
                    struct session **ret)
 {
@@ -181,13 +198,14 @@ int session_create(struct session_table *table, const char *target, const char *
     snprintf(session->temporary, sizeof(session->temporary), PATH_SESSIONS "/%ld-%u", (long)getpid(),
              __atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED));
     session->connection = connection;
+    session->root_fd = table->root_fd;
     session->references = 2;
     session->touched_usec = clock_usec();
     pthread_mutex_init(&session->lock, NULL);
     session->target = strdup(target);
     session->fd = openat(table->root_fd, session->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (session->target == NULL || session->fd < 0) {
-        int r = session->target == NULL ? -ENOMEM : -errno;
+    if (session->target == NULL || session->fd < 0 || (table->replies && make_reply(session) < 0)) {
+        int r = session->target != NULL && session->fd < 0 ? -errno : -ENOMEM;
 
         session->references = 1;
         session_unref(session);
@@ -218,6 +236,35 @@ struct session *session_find(struct session_table *table, const char *id, const 
             found = session_ref(session);
     pthread_mutex_unlock(&table->lock);
     return found;
+}
+
+int session_open_reply(struct session_table *table, const char *path, int flags)
+{
+    int fd = -ENOENT;
+
+    pthread_mutex_lock(&table->lock);
+    for (size_t i = 0; i < BUCKETS && fd == -ENOENT; i++) {
+        expire(table, &table->buckets[i]);
+        for (struct session *session = table->buckets[i]; session != NULL; session = session->link) {
+            if (session->reply == NULL || !reply_names(session->reply, path))
+                continue;
+            fd = openat(table->root_fd, session->reply->file, flags | O_CLOEXEC);
+            fd = fd < 0 ? -errno : fd;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&table->lock);
+    return fd;
+}
+
+struct reply *session_reply(const struct session *session)
+{
+    return session->reply;
+}
+
+const char *session_data(const struct session *session)
+{
+    return session->temporary;
 }
 
 const char *session_id(const struct session *session)

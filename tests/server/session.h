@@ -28,7 +28,8 @@ struct session_view {
     bool published;
 };
 
-struct session_table *session_table_new(int root_fd, uint64_t timeout_usec);
+/* REPLIES: each upload gets a struct reply. */
+struct session_table *session_table_new(int root_fd, uint64_t timeout_usec, bool replies);
 /* Removes what is unfinished. No request may be running. */
 struct session_table *session_table_free(struct session_table *table);
 
@@ -42,6 +43,15 @@ int session_create(struct session_table *table, const char *target, const char *
 /* The session with this id for this target, or NULL; one that timed out is gone. The caller gets a reference. */
 struct session *session_find(struct session_table *table, const char *id, const char *target);
 struct session *session_unref(struct session *session);
+
+/* Opens the reply that a client knows as PATH below the root. -ENOENT if there is none. */
+int session_open_reply(struct session_table *table, const char *path, int flags);
+
+/* NULL where no application is called. It lives as long as the session. */
+struct reply *session_reply(const struct session *session);
+
+/* The data's file below the root, until it is published. */
+const char *session_data(const struct session *session);
 
 const char *session_id(const struct session *session);
 uint64_t session_connection(const struct session *session);
