@@ -108,6 +108,8 @@ struct filter_storage {
 };
 int options_read_filter(sd_bus_message *message, struct filter_storage *ret, sd_bus_error *error);
 void filter_storage_done(struct filter_storage *storage);
+/* The settings of `set`. */
+int options_read_change(sd_bus_message *message, struct job_change *ret, sd_bus_error *error);
 /* An a{sv} that has no keys yet. */
 int options_read_none(sd_bus_message *message, sd_bus_error *error);
 

@@ -54,7 +54,8 @@ static void on_controlled(void *userdata, const struct manager_result *result)
     }
 }
 
-static int control(sd_bus_message *m, struct found_job *found, enum job_verb verb, sd_bus_error *error)
+static int control(sd_bus_message *m, struct found_job *found, enum job_verb verb, struct job_change *change,
+                   sd_bus_error *error)
 {
     struct peer *peer = found->peer;
     uint64_t id = found->job->id;
@@ -69,7 +70,7 @@ static int control(sd_bus_message *m, struct found_job *found, enum job_verb ver
     if (r < 0)
         return r;
     filter.store.owner = caller;
-    r = manager_control(peer->server->manager, caller, verb, &filter, on_controlled, call, &fault);
+    r = manager_control(peer->server->manager, caller, verb, change, &filter, on_controlled, call, &fault);
     if (r < 0) {
         call_free(call);
         return error_set(error, &fault);
@@ -79,27 +80,71 @@ static int control(sd_bus_message *m, struct found_job *found, enum job_verb ver
 
 int job_method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-    return control(m, userdata, VERB_PAUSE, error);
+    return control(m, userdata, VERB_PAUSE, NULL, error);
 }
 
 int job_method_resume(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-    return control(m, userdata, VERB_RESUME, error);
+    return control(m, userdata, VERB_RESUME, NULL, error);
 }
 
 int job_method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-    return control(m, userdata, VERB_CANCEL, error);
+    return control(m, userdata, VERB_CANCEL, NULL, error);
 }
 
 int job_method_retry(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-    return control(m, userdata, VERB_RETRY, error);
+    return control(m, userdata, VERB_RETRY, NULL, error);
 }
 
 int job_method_remove(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-    return control(m, userdata, VERB_REMOVE, error);
+    return control(m, userdata, VERB_REMOVE, NULL, error);
+}
+
+int job_method_set(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    _cleanup_(job_change_done) struct job_change change = {0};
+
+    int r = options_read_change(m, &change, error);
+    return r < 0 ? r : control(m, userdata, VERB_SET, &change, error);
+}
+
+static void on_reply_opened(void *userdata, int fd, const struct manager_error *error)
+{
+    struct call *call = userdata;
+    _cleanup_close_ int owned = fd;
+
+    if (owned < 0) {
+        call_fail(call, error);
+        return;
+    }
+    (void)sd_bus_reply_method_return(call->message, "h", owned); /* sent as a duplicate */
+    call_free(call);
+}
+
+int job_method_open_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    struct found_job *found = userdata;
+    struct peer *peer = found->peer;
+    struct manager_error fault;
+    struct call *call;
+    uid_t caller;
+
+    int r = auth_caller(peer, m, &caller, error);
+    if (r >= 0 && found->job->owner != caller)
+        return sd_bus_error_setf(error, BITSQ_ERROR_NO_SUCH_JOB, "there is no job %" PRIu64, found->job->id);
+    if (r >= 0)
+        r = call_new(peer, m, &call, error);
+    if (r < 0)
+        return r;
+    r = manager_open_reply(peer->server->manager, found->job, on_reply_opened, call, &fault);
+    if (r < 0) {
+        call_free(call);
+        return error_set(error, &fault);
+    }
+    return 1;
 }
 
 /* ---- properties ---- */

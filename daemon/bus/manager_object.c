@@ -269,7 +269,7 @@ static void on_controlled(void *userdata, const struct manager_result *result)
 }
 
 static int read_control(struct peer *peer, sd_bus_message *m, enum job_verb *verb, struct filter_storage *storage,
-                        sd_bus_error *error)
+                        struct job_change *change, sd_bus_error *error)
 {
     const char *name;
     uid_t caller;
@@ -281,10 +281,10 @@ static int read_control(struct peer *peer, sd_bus_message *m, enum job_verb *ver
         return r;
     if (manager_verb_parse(name, verb) < 0)
         return sd_bus_error_setf(error, BITSQ_ERROR_INVALID_ARGUMENT,
-                                 "there is no verb \"%s\"; it is pause, resume, cancel, retry or remove", name);
+                                 "there is no verb \"%s\"; it is pause, resume, cancel, retry, remove or set", name);
     r = options_read_filter(m, storage, error);
     if (r >= 0)
-        r = options_read_none(m, error);
+        r = *verb == VERB_SET ? options_read_change(m, change, error) : options_read_none(m, error);
     if (r < 0)
         return r;
     bool selects = storage->names_jobs || storage->has_all || storage->filter.states != 0 ||
@@ -300,11 +300,12 @@ int manager_method_control_jobs(sd_bus_message *m, void *userdata, sd_bus_error 
 {
     struct peer *peer = userdata;
     _cleanup_(filter_storage_done) struct filter_storage storage = {0};
+    _cleanup_(job_change_done) struct job_change change = {0};
     struct manager_error fault;
     enum job_verb verb;
     struct call *call;
 
-    int r = read_control(peer, m, &verb, &storage, error);
+    int r = read_control(peer, m, &verb, &storage, &change, error);
     if (r < 0)
         return r;
     if (storage.matches_nothing)
@@ -312,8 +313,8 @@ int manager_method_control_jobs(sd_bus_message *m, void *userdata, sd_bus_error 
     r = call_new(peer, m, &call, error);
     if (r < 0)
         return r;
-    r = manager_control(manager_of(peer), storage.filter.store.owner, verb, &storage.filter, on_controlled, call,
-                        &fault);
+    r = manager_control(manager_of(peer), storage.filter.store.owner, verb, &change, &storage.filter, on_controlled,
+                        call, &fault);
     if (r < 0) {
         call_free(call);
         return error_set(error, &fault);

@@ -187,6 +187,77 @@ static int read_submission_key(sd_bus_message *message, const char *key, void *t
     return read_access(message, key, &submission->access, ret_reason);
 }
 
+/* "" takes the choice back where an empty one means nothing. */
+static int read_access_change(sd_bus_message *message, const char *option, struct job_change *change,
+                              const char **ret_reason)
+{
+    const struct access_key *key = access_find_option(option);
+    const char *text = NULL;
+
+    if (!key || key->is_flag || key->text == ACCESS_PROXY || key->text == ACCESS_NOPROXY)
+        return read_access(message, option, &change->access, ret_reason);
+    int r = sd_bus_message_read(message, "v", "s", &text);
+    if (r < 0)
+        return r;
+    return text[0] == '\0' ? job_change_reset(change, option) : access_set_text(&change->access, key, text, ret_reason);
+}
+
+static int read_resets(sd_bus_message *message, struct job_change *change, const char **ret_reason)
+{
+    const char *name;
+    int r = sd_bus_message_enter_container(message, 'v', "as");
+
+    if (r >= 0)
+        r = sd_bus_message_enter_container(message, 'a', "s");
+    while (r >= 0 && (r = sd_bus_message_read_basic(message, 's', &name)) > 0) {
+        r = job_change_reset(change, name);
+        if (r < 0)
+            *ret_reason = "it lists options that can be taken back: those of how the server is reached, fragment_size, "
+                          "retry_delay and no_progress_timeout";
+    }
+    if (r >= 0)
+        r = sd_bus_message_exit_container(message);
+    return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+static int read_change_key(sd_bus_message *message, const char *key, void *target, const char **ret_reason)
+{
+    struct job_change *change = target;
+    struct job_options *options = &change->options;
+
+    if (strcmp(key, "name") == 0)
+        return read_string(message, &change->name);
+    if (strcmp(key, "group") == 0)
+        return read_string(message, &change->group);
+    if (strcmp(key, "url") == 0)
+        return read_string(message, &change->url);
+    if (strcmp(key, "reset") == 0)
+        return read_resets(message, change, ret_reason);
+    if (strcmp(key, "priority") == 0) {
+        change->has_priority = true;
+        return read_priority(message, &change->priority);
+    }
+    if (strcmp(key, "fragment_size") == 0) {
+        change->options_given |= CHANGE_FRAGMENT_SIZE;
+        return sd_bus_message_read(message, "v", "(tt)", &options->fragment_min_bytes, &options->fragment_max_bytes);
+    }
+    if (strcmp(key, "retry_delay") == 0) {
+        change->options_given |= CHANGE_RETRY_DELAY;
+        return read_u64(message, &options->retry_delay_usec);
+    }
+    if (strcmp(key, "no_progress_timeout") == 0) {
+        change->options_given |= CHANGE_NO_PROGRESS_TIMEOUT;
+        return read_u64(message, &options->no_progress_timeout_usec);
+    }
+    return read_access_change(message, key, change, ret_reason);
+}
+
+int options_read_change(sd_bus_message *message, struct job_change *ret, sd_bus_error *error)
+{
+    *ret = (struct job_change){0};
+    return read_dictionary(message, read_change_key, ret, error);
+}
+
 int options_read_submission(sd_bus_message *message, struct manager_submission *ret, sd_bus_error *error)
 {
     const void *path;

@@ -124,7 +124,7 @@ static int apply_remove(struct job *job, const struct command *command, enum job
     return 0;
 }
 
-static int apply_verb(struct job *job, const struct command *command, enum job_effect *effect)
+static int apply_verb(struct job *job, const struct command *command, enum job_effect *effect, const char **ret_reason)
 {
     switch (command->verb) {
     case VERB_PAUSE:
@@ -137,6 +137,8 @@ static int apply_verb(struct job *job, const struct command *command, enum job_e
         return apply_retry(job);
     case VERB_REMOVE:
         return apply_remove(job, command, effect);
+    case VERB_SET:
+        return job_change_apply(job, command->change, ret_reason);
     }
     assert(false);
     return -EINVAL;
@@ -256,12 +258,12 @@ static enum job_effect apply_attempt(struct job *job, const struct command *comm
     return JOB_UNCHANGED;
 }
 
-int job_apply(struct job *job, const struct command *command, enum job_effect *ret_effect)
+int job_apply(struct job *job, const struct command *command, enum job_effect *ret_effect, const char **ret_reason)
 {
     enum job_effect effect = JOB_UPDATED;
 
     if (command->type == COMMAND_VERB) {
-        int r = apply_verb(job, command, &effect);
+        int r = apply_verb(job, command, &effect, ret_reason);
         if (r < 0)
             return r;
     } else {

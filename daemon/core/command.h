@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "core/change.h"
 #include "core/job.h"
 
 #include "base/mailbox.h"
@@ -18,6 +19,7 @@ enum job_verb {
     VERB_CANCEL,
     VERB_RETRY,
     VERB_REMOVE,
+    VERB_SET, /* `change` */
 };
 
 enum command_type {
@@ -54,7 +56,8 @@ struct job_update {
 
 struct command_item {
     uint64_t id;
-    int result;            /* 0, -ENOENT no such job, -EBUSY not allowed in its state, -EKEYREJECTED not the caller's */
+    int result;         /* 0, -ENOENT no such job, -EBUSY not allowed in its state, -EKEYREJECTED not the caller's, */
+    const char *reason; /* -EINVAL: SET would break the rule that this literal states */
     enum job_state before; /* valid where the job was found, as is */
     enum job_type type;
     struct job *after; /* the record as committed; NULL where it was removed or not found */
@@ -73,6 +76,7 @@ struct command {
     size_t failed_job; /* ADD: index of the job that made the whole fail */
 
     enum job_verb verb;
+    const struct job_change *change; /* SET: lives as long as the command */
     /*
      * Owned. ADD answers here too: id, and after = NULL where an old job was kept; behind the items of the new jobs
      * stands one more for each job that had to give its key up.
@@ -102,7 +106,8 @@ enum job_effect {
 
 /*
  * Applies a command other than ADD to one record. Pure. Returns 0 and what became of it, or -EBUSY where the verb is
- * not allowed in this state (the record is untouched then). A CHECKPOINT or RETRY_AT that comes late, for a job that
- * has been paused, cancelled or finished meanwhile, never moves its state back.
+ * not allowed in this state, or -EINVAL with *ret_reason where SET would break a rule (the record is untouched then). A
+ * CHECKPOINT or RETRY_AT that comes late, for a job that has been paused, cancelled or finished meanwhile, never moves
+ * its state back.
  */
-int job_apply(struct job *job, const struct command *command, enum job_effect *ret_effect);
+int job_apply(struct job *job, const struct command *command, enum job_effect *ret_effect, const char **ret_reason);

@@ -11,6 +11,7 @@ struct control {
     uid_t caller;
     bool any_owner;
     enum job_verb verb;
+    struct job_change change; /* with SET */
     uint64_t *ids;
     size_t count, size, next;
     uint64_t failed;
@@ -26,6 +27,9 @@ static struct control *control_free(struct control *control)
         return NULL;
     free(control->ids);
     free(control->failures);
+    if (control->change.url)
+        control->manager->url_changes--;
+    job_change_done(&control->change);
     free(control);
     return NULL;
 }
@@ -33,7 +37,7 @@ DEFINE_CLEANUP(struct control *, control_free);
 
 static const char *const verb_names[] = {
     [VERB_PAUSE] = "pause", [VERB_RESUME] = "resume", [VERB_CANCEL] = "cancel",
-    [VERB_RETRY] = "retry", [VERB_REMOVE] = "remove",
+    [VERB_RETRY] = "retry", [VERB_REMOVE] = "remove", [VERB_SET] = "set",
 };
 
 int manager_verb_parse(const char *text, enum job_verb *ret)
@@ -55,11 +59,16 @@ static void state_fault(const struct control *control, const struct command_item
         [VERB_CANCEL] = "only a job that is neither done nor cancelled can be cancelled",
         [VERB_RETRY] = "only a failed, retrying or cancelled job can be retried",
         [VERB_REMOVE] = "only a finished job can be removed; cancel it first",
+        [VERB_SET] = "only a job that is neither done nor cancelled can be changed",
     };
+    const char *remedy = remedies[control->verb];
+    bool runs = manager_find_runner(control->manager, item->id) != NULL;
 
-    (void)manager_fault_set(
-        error, FAULT_INVALID_STATE, 0, "cannot %s job %" PRIu64 ": it is %s; %s", verb_names[control->verb], item->id,
-        item->before == JOB_READY ? "queued or running" : job_state_name(item->before), remedies[control->verb]);
+    if (control->verb == VERB_SET && runs)
+        remedy = "the URL of a running job cannot be changed: pause it first, and resume it then";
+    (void)manager_fault_set(error, FAULT_INVALID_STATE, 0, "cannot %s job %" PRIu64 ": it is %s; %s",
+                            verb_names[control->verb], item->id,
+                            item->before == JOB_READY ? "queued or running" : job_state_name(item->before), remedy);
 }
 
 static void note_failure(struct control *control, const struct command_item *item)
@@ -73,6 +82,9 @@ static void note_failure(struct control *control, const struct command_item *ite
     failure->id = item->id;
     if (item->result == -EBUSY)
         state_fault(control, item, &failure->error);
+    else if (item->result == -EINVAL && item->reason)
+        (void)manager_fault_set(&failure->error, FAULT_INVALID_ARGUMENT, 0, "cannot set job %" PRIu64 ": %s", item->id,
+                                item->reason);
     else if (item->result == -ENOENT || item->result == -EKEYREJECTED)
         (void)manager_fault_set(&failure->error, FAULT_NO_SUCH_JOB, 0,
                                 "there is no job %" PRIu64 "; \"bitsq list\" shows them", item->id);
@@ -92,6 +104,7 @@ static void answer(struct control *control, const struct manager_error *error)
     if (error)
         result.error = *error;
     control->done(control->userdata, &result);
+    manager_reschedule(control->manager);
     control_free(control);
 }
 
@@ -123,6 +136,19 @@ static void on_step(struct command *command, void *userdata)
     answer(control, r < 0 ? &error : NULL);
 }
 
+/* What is under way belongs to the URL that it was begun with. */
+static bool refuse_running(struct control *control, uint64_t id)
+{
+    const struct runner *runner = control->change.url ? manager_find_runner(control->manager, id) : NULL;
+    struct command_item item = {.id = id, .result = -EBUSY};
+
+    if (!runner)
+        return false;
+    item.before = runner->job->state;
+    note_failure(control, &item);
+    return true;
+}
+
 static int submit_step(struct control *control)
 {
     size_t left = control->count - control->next;
@@ -135,8 +161,13 @@ static int submit_step(struct control *control)
     command->caller = control->caller;
     command->any_owner = control->any_owner;
     command->verb = control->verb;
-    for (size_t i = 0; i < count; i++)
-        command->items[i].id = control->ids[control->next++];
+    command->change = &control->change;
+    command->items_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t id = control->ids[control->next++];
+        if (!refuse_running(control, id))
+            command->items[command->items_count++].id = id;
+    }
     command->done = on_step;
     command->userdata = control;
     manager_submit(control->manager, command);
@@ -212,8 +243,34 @@ static int submit_nothing(struct control *control)
     return 0;
 }
 
-int manager_control(struct manager *manager, uid_t caller, enum job_verb verb, const struct manager_filter *filter,
-                    manager_done_t done, void *userdata, struct manager_error *ret_error)
+/* Takes CHANGE over, and completes it. */
+static int take_change(struct control *control, struct job_change *change, struct manager_error *error)
+{
+    struct manager *manager = control->manager;
+    _cleanup_free_ char *name = NULL;
+
+    if (job_change_is_empty(change))
+        return manager_fault_set(error, FAULT_INVALID_ARGUMENT, -EINVAL,
+                                 "there is nothing to set; name at least one KEY=VALUE");
+    if ((change->options_given & CHANGE_FRAGMENT_SIZE) &&
+        change->options.fragment_min_bytes < manager->settings.fragment_floor_bytes)
+        return manager_fault_set(error, FAULT_INVALID_ARGUMENT, -EINVAL,
+                                 "the smallest fragment may not be under %" PRIu64 " bytes",
+                                 manager->settings.fragment_floor_bytes);
+    const char *fault = change->url ? manager->check_url(change->url, &change->host, &name) : NULL;
+    if (fault)
+        return manager_fault_set(error, FAULT_INVALID_ARGUMENT, -EINVAL, "%s", fault);
+    control->change = *change;
+    *change = (struct job_change){0};
+    /* Until it is durable nothing starts, so that none of these jobs begins with the URL that it had. */
+    if (control->change.url)
+        manager->url_changes++;
+    return 0;
+}
+
+int manager_control(struct manager *manager, uid_t caller, enum job_verb verb, struct job_change *change,
+                    const struct manager_filter *filter, manager_done_t done, void *userdata,
+                    struct manager_error *ret_error)
 {
     _cleanup_(control_free_p) struct control *control = calloc(1, sizeof(*control));
 
@@ -231,7 +288,9 @@ int manager_control(struct manager *manager, uid_t caller, enum job_verb verb, c
     control->failures = calloc(MANAGER_FAILURES_MAX, sizeof(*control->failures));
     if (!control->failures)
         return -ENOMEM;
-    int r = gather(control, filter);
+    int r = verb == VERB_SET ? take_change(control, change, ret_error) : 0;
+    if (r >= 0)
+        r = gather(control, filter);
     if (r >= 0)
         r = control->count > 0 ? submit_step(control) : submit_nothing(control);
     if (r < 0)

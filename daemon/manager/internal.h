@@ -42,6 +42,7 @@ struct manager {
     LIST_HEAD(, spare_connection) spares;
     LIST_HEAD(, addition) additions; /* whose files are being looked at, or whose commit is under way */
     bool stopping;
+    unsigned url_changes;    /* under way: nothing starts */
     size_t commands_pending; /* with the writer, or on their way back */
     bool progress_wanted;
     uint64_t wake_usec;

@@ -163,10 +163,20 @@ struct manager_filter {
 
 /*
  * Applies VERB to the jobs of CALLER that match, in steps of one transaction each; DONE runs when the last is durable.
+ * CHANGE, without its host, is given with SET alone, and is taken over where 0 is returned.
  * Ids that FILTER names and that do not exist count as failed. FILTER is used within the call only. As manager_add().
  */
-int manager_control(struct manager *manager, uid_t caller, enum job_verb verb, const struct manager_filter *filter,
-                    manager_done_t done, void *userdata, struct manager_error *ret_error);
+int manager_control(struct manager *manager, uid_t caller, enum job_verb verb, struct job_change *change,
+                    const struct manager_filter *filter, manager_done_t done, void *userdata,
+                    struct manager_error *ret_error);
+
+/*
+ * Opens the reply that is stored for JOB: DONE runs once, later, with a descriptor that is the receiver's, or -1 and
+ * why. A negative errno: refused at once, *ret_error says why.
+ */
+int manager_open_reply(struct manager *manager, const struct job *job,
+                       void (*done)(void *userdata, int fd, const struct manager_error *error), void *userdata,
+                       struct manager_error *ret_error);
 
 /* As store_query(), with what is in flight. */
 int manager_query(struct manager *manager, const struct manager_filter *filter, uint64_t after, size_t limit,

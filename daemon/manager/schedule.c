@@ -123,6 +123,8 @@ int schedule_run(struct manager *manager)
 {
     _cleanup_(gathering_done) struct gathering gathering = {.manager = manager};
     struct sched_plan plan;
+    if (manager->url_changes > 0)
+        return 0; /* decided anew when they are through */
     /* What flies stands in the index too: look past it. */
     size_t heads_max = manager->settings.max_active + manager->runners_count;
 

@@ -152,7 +152,7 @@ static int give_key_up(struct lmdb_txn *txn, const struct command *command, uint
     assert(after);
     if (job_state_is_final(after->state))
         after->revision++;
-    else if ((r = job_apply(after, &cancel, &effect)) < 0)
+    else if ((r = job_apply(after, &cancel, &effect, &item->reason)) < 0)
         return r;
     free(TAKE_PTR(after->key));
     r = schema_put_job(txn, before, after);
@@ -261,7 +261,7 @@ static int apply_item(struct store *store, struct lmdb_txn *txn, const struct co
     item->type = before->type;
     r = job_copy(before, &after);
     if (r == 0)
-        r = job_apply(after, command, &effect);
+        r = job_apply(after, command, &effect, &item->reason);
     if (r == 0 && effect == JOB_UPDATED)
         r = schema_put_job(txn, before, after);
     if (r == 0 && effect == JOB_REMOVED)

@@ -73,13 +73,21 @@ def plain(value):
     return int(value) if isinstance(value, int) else value
 
 
-OPTION_TYPES = {"hold": dbus.Boolean, "retry_delay": dbus.UInt64, "no_progress_timeout": dbus.UInt64,
-                "fragment_size": lambda pair: dbus.Struct(map(dbus.UInt64, pair), signature="tt")}
+def option(value):
+    """By its Python type: numbers are t, pairs (tt), bytes a path."""
+    if isinstance(value, bool):
+        return dbus.Boolean(value)
+    if isinstance(value, int):
+        return dbus.UInt64(value)
+    if isinstance(value, bytes):
+        return dbus.ByteArray(value)
+    if isinstance(value, (tuple, list)):
+        return dbus.Struct(map(dbus.UInt64, value), signature="tt")
+    return dbus.String(value)
 
 
 def options(values):
-    return dbus.Dictionary({key: OPTION_TYPES.get(key, dbus.String)(value) for key, value in values.items()},
-                           signature="sv")
+    return dbus.Dictionary({key: option(value) for key, value in values.items()}, signature="sv")
 
 
 FILTER_TYPES = {

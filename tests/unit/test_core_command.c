@@ -35,16 +35,18 @@ static struct job *new_job(enum job_state job_state, bool has_session)
 static int apply_verb(struct job *job, enum job_verb verb, enum job_effect *ret_effect)
 {
     const struct command command = {.type = COMMAND_VERB, .verb = verb, .at.realtime_usec = NOW_USEC};
+    const char *reason = NULL;
 
-    return job_apply(job, &command, ret_effect);
+    return job_apply(job, &command, ret_effect, &reason);
 }
 
 static enum job_effect apply(struct job *job, enum command_type type, const struct job_update *update)
 {
     struct command command = {.type = type, .at.realtime_usec = NOW_USEC, .update = *update};
     enum job_effect effect = JOB_REMOVED;
+    const char *reason = NULL;
 
-    assert_int_equal(job_apply(job, &command, &effect), 0);
+    assert_int_equal(job_apply(job, &command, &effect, &reason), 0);
     return effect;
 }
 

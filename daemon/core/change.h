@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * New settings for a job that is queued already, as a value: what `bitsq set` gives. What is not in it stays.
+ */
+#pragma once
+
+#include "core/job.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum change_option { /* bits of `options_given` and `options_reset` */
+                     CHANGE_FRAGMENT_SIZE = 1 << 0,
+                     CHANGE_RETRY_DELAY = 1 << 1,
+                     CHANGE_NO_PROGRESS_TIMEOUT = 1 << 2,
+};
+
+struct job_change {
+    bool has_priority;
+    enum job_priority priority;
+    char *name, *group; /* NULL = as it is, as for those below */
+    char *url, *host;   /* both or none: cancels what was uploaded, and begins at 0 */
+    uint32_t options_given, options_reset;
+    struct job_options options;
+    struct access access;              /* new choices, */
+    uint32_t texts_reset, flags_reset; /* and those that are taken back: 1 << enum access_text, enum access_flag */
+};
+
+void job_change_done(struct job_change *change);
+
+/* Takes back the choice of OPTION ("proxy", "retry_delay"). -EINVAL where there is none to be taken back. */
+int job_change_reset(struct job_change *change, const char *option);
+
+bool job_change_is_empty(const struct job_change *change);
+
+/*
+ * 0; -EBUSY in a state in which nothing, or not the URL, may be changed; -EINVAL where the job would break a rule
+ * (*ret_reason, a literal); -ENOMEM. The job is untouched but with 0.
+ */
+int job_change_apply(struct job *job, const struct job_change *change, const char **ret_reason);

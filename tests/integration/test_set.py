@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""New settings for jobs that are queued, and the reply of an upload-reply job, over D-Bus."""
+import os
+import threading
+
+import dbus
+import pytest
+
+from server.scripted import Answer, BitsSession, ScriptedServer
+from support.bus import JOB, ROOT, BusError
+from support.wait import poll
+
+NOWHERE = "http://127.0.0.1:9/target"
+
+
+@pytest.fixture
+def bus(home):
+    return home.daemon().bus
+
+
+def settings(values):
+    kinds = {bool: dbus.Boolean, int: dbus.UInt64, str: dbus.String,
+             list: lambda names: dbus.Array(names, signature="s")}
+    return dbus.Dictionary({key: kinds[type(value)](value) for key, value in values.items()}, signature="sv")
+
+
+def change(bus, job, **values):
+    return bus.call(f"{ROOT}/jobs/{job}", JOB, "Set", "a{sv}", settings(values))
+
+
+def refused(bus, job, **values):
+    with pytest.raises(BusError) as caught:
+        change(bus, job, **values)
+    return caught.value
+
+
+def test_what_is_set_is_there_and_the_rest_stays(bus, home):
+    job = bus.add(home.file(size=10), NOWHERE, hold=True, user_agent="first", retry_delay=5_000_000)
+    change(bus, job, priority="high", name="a name", credential="work", lenient_ack=True)
+    seen = bus.job(job)
+    assert (seen["Priority"], seen["Name"], seen["State"]) == ("high", "a name", "paused")
+    assert seen["Options"] == {"user_agent": "first", "retry_delay": 5_000_000, "credential": "work",
+                               "lenient_ack": True}
+    change(bus, job, credential="", reset=["lenient_ack", "retry_delay"])
+    assert bus.job(job)["Options"] == {"user_agent": "first"}
+
+
+def test_an_empty_proxy_is_a_choice(bus, home):
+    job = bus.add(home.file(size=10), NOWHERE, hold=True)
+    change(bus, job, proxy="")
+    assert bus.job(job)["Options"] == {"proxy": ""}
+
+
+@pytest.mark.parametrize("values, words", [
+    ({"auth": "magic"}, "basic, digest, ntlm, negotiate or bearer"),
+    ({"cacert": "ca.pem"}, "absolute path"),
+    ({"colour": "red"}, "no such option"),
+    ({"reset": ["url"]}, "can be taken back"),
+    ({"name": "a\nb"}, "the name must be"),
+    ({"url": "ftp://x/y"}, "http"),
+    ({}, "nothing to set"),
+])
+def test_a_wrong_setting_is_named_and_changes_nothing(bus, home, values, words):
+    job = bus.add(home.file(size=10), NOWHERE, hold=True)
+    before = bus.job(job)
+    error = refused(bus, job, **values)
+    assert error.name == "InvalidArgument" and words in error.message
+    assert bus.job(job) == before
+
+
+def test_a_job_that_is_over_cannot_be_set(bus, home):
+    job = bus.add(home.file(size=10), NOWHERE, hold=True)
+    bus.verb(job, "Cancel")
+    bus.wait(job, "cancelled")
+    error = refused(bus, job, priority="low")
+    assert error.name == "InvalidState" and "neither done nor cancelled" in error.message
+
+
+def test_a_new_url_takes_the_upload_elsewhere(home, serve):
+    server = serve()
+    bus = home.daemon().bus
+    source = home.file(size=10_000)
+    job = bus.add(source, NOWHERE)
+    bus.wait(job, "retrying")
+    change(bus, job, url=server.url + "/target?sig=secret")
+    done = bus.wait(job, "done", "failed")
+    assert done["State"] == "done" and done["Url"].endswith("/target?sig=…")
+    assert (server.root / "target").read_bytes() == source.read_bytes()
+
+
+def test_the_url_of_a_running_job_stays(home):
+    with ScriptedServer() as server:
+        go_on = threading.Event()
+        server.handler.script["Create-Session"] = lambda request, normal: normal() if go_on.wait(30) else None
+        bus = home.daemon().bus
+        job = bus.add(home.file(size=10), server.url + "target")
+        server.wait_for(lambda s: s.packets("Create-Session"))
+        error = refused(bus, job, url=NOWHERE)
+        go_on.set()
+        assert error.name == "InvalidState" and "pause it first" in error.message
+
+
+def test_many_jobs_are_set_at_once(bus, home):
+    jobs = [bus.add(home.file(size=10), NOWHERE, hold=True) for _ in range(3)]
+    query = dbus.Dictionary({"ids": dbus.Array([*jobs, 999], signature="t")}, signature="sv")
+    matched, failed, failures = bus.manager("ControlJobs", "sa{sv}a{sv}", "set", query, settings({"group": "g"}))
+    assert (matched, failed) == (4, 1) and failures[0][0] == 999
+    assert [bus.job(job)["Group"] for job in jobs] == ["g"] * 3
+
+
+class WithReply(BitsSession):
+    """Its last Ack names a reply, which it serves by ranges."""
+
+    URL = "Replies\\{1}\\r.bin"
+
+    def __init__(self, reply):
+        super().__init__()
+        self.reply, self.asked = reply, []
+
+    def __call__(self, request, connection):
+        if request.method == "GET":
+            return self.part(request)
+        answer = super().__call__(request, connection)
+        if request.packet == "Fragment" and request.range[1] + 1 == request.range[2]:
+            answer = answer.but(BITS_Reply_URL=self.URL)
+        return answer
+
+    def part(self, request):
+        first, last = map(int, request.header("Range").removeprefix("bytes=").split("-"))
+        self.asked.append((request.target, first, last))
+        body = self.reply[first:last + 1]
+        return Answer(206, [("Content-Range", f"bytes {first}-{first + len(body) - 1}/{len(self.reply)}"),
+                            ("ETag", '"1"')], body)
+
+
+def open_reply(bus, job):
+    descriptor = bus.connection.call_blocking(bus.name, f"{ROOT}/jobs/{job}", JOB, "OpenReply", "", ()).take()
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
+
+
+def test_a_plain_upload_has_no_reply(bus, home):
+    job = bus.add(home.file(size=10), NOWHERE, hold=True)
+    with pytest.raises(BusError) as caught:
+        bus.verb(job, "OpenReply")
+    assert caught.value.name == "InvalidState" and "plain upload" in caught.value.message
+
+
+@pytest.fixture
+def replies(home):
+    """replies(reply, path) -> (bus, job, server) of an upload-reply job that has ended."""
+    servers = []
+
+    def run(reply, path=b"", **config):
+        server = ScriptedServer(WithReply(reply)).__enter__()
+        servers.append(server)
+        bus = home.daemon(**config).bus
+        job = bus.add(home.file(size=10_000), server.url + "in/target", reply=path)
+        return bus, job, server
+    yield run
+    for server in servers:
+        server.__exit__(None, None, None)
+
+
+def test_a_reply_is_fetched_by_ranges_before_the_close_and_kept(replies, home):
+    reply = os.urandom((1 << 20) + 5)
+    bus, job, server = replies(reply)
+    done = bus.wait(job, "done", "failed")
+    assert done["State"] == "done", done
+    assert server.handler.asked == [("/in/Replies/%7B1%7D/r.bin", 0, (1 << 20) - 1),
+                                    ("/in/Replies/%7B1%7D/r.bin", 1 << 20, (1 << 20) + 4)]
+    assert [r.packet or r.method for r in server.requests] == ["Create-Session", "Fragment", "GET", "GET",
+                                                               "Close-Session"]
+    assert open_reply(bus, job) == reply
+    assert done["Type"] == "upload-reply"
+    assert (done["Reply"]["received"], done["Reply"]["size"], done["Reply"]["stored"]) == (len(reply), len(reply), True)
+    bus.verb(job, "Remove")
+    poll(lambda: not list(home.path.glob("**/replies/*")), "the reply goes with its job")
+
+
+def test_a_reply_goes_where_it_was_asked_for(replies, home):
+    folder = home.path / "answers"
+    folder.mkdir()
+    bus, job, _ = replies(b"the answer", bytes(folder / "reply.txt"))
+    assert bus.wait(job, "done", "failed")["State"] == "done"
+    assert [path.name for path in folder.iterdir()] == ["reply.txt"]
+    assert (folder / "reply.txt").read_bytes() == open_reply(bus, job) == b"the answer"
+    (folder / "reply.txt").unlink()
+    with pytest.raises(BusError) as caught:
+        bus.verb(job, "OpenReply")
+    assert caught.value.name == "SourceUnreadable" and "moved or removed" in caught.value.message
+
+
+def test_a_place_that_cannot_take_a_reply_is_refused_at_once(bus, home):
+    with pytest.raises(BusError) as caught:
+        bus.add(home.file(size=10), NOWHERE, reply=bytes(home.path / "nowhere" / "r"))
+    assert caught.value.name == "InvalidArgument" and "cannot store the reply" in caught.value.message
+
+
+def test_a_reply_that_nobody_named_is_empty_and_said_so(home, serve):
+    server = serve()
+    bus = home.daemon().bus
+    job = bus.add(home.file(size=10_000), server.url + "/target", reply=b"")
+    done = bus.wait(job, "done", "failed")
+    assert done["State"] == "done" and open_reply(bus, job) == b""
+    assert "reply" in done["Error"][2]
+
+
+def test_an_empty_file_can_be_refused(bus, home):
+    with pytest.raises(BusError) as caught:
+        bus.add(home.file(size=0), NOWHERE, empty="refuse")
+    assert caught.value.name == "SourceUnreadable" and "is empty" in caught.value.message
+    bus.add(home.file(size=0), NOWHERE, empty="send", hold=True)
