@@ -196,11 +196,11 @@ size_t transfer_on_body(char *data, size_t size, size_t count, void *userdata)
 }
 
 /* A head that did not fit into the socket's buffer comes in pieces: the first begins with the method. */
-static bool begins_head(const struct transfer *transfer, const char *data, size_t size)
+static bool begins_with(const char *verb, const char *data, size_t size)
 {
-    size_t length = strlen(transfer->method);
+    size_t length = strlen(verb);
 
-    return size > length && memcmp(data, transfer->method, length) == 0 && data[length] == ' ';
+    return size > length && memcmp(data, verb, length) == 0 && data[length] == ' ';
 }
 
 static void note_sent(struct transfer *transfer, uint64_t bytes)
@@ -221,13 +221,18 @@ int transfer_on_debug(CURL *easy, curl_infotype type, char *data, size_t size, v
 
     (void)easy;
     if (type == CURLINFO_HEADER_OUT) {
-        if (begins_head(transfer, data, size)) {
+        if (begins_with(transfer->method, data, size)) {
             transfer->heads_sent++;
             response_begin(&transfer->response);
             if (transfer->first_byte_usec == 0)
                 transfer->first_byte_usec = transfer_now(transfer);
         }
+        if (transfer->phase == TRANSFER_CONNECTING && begins_with("CONNECT", data, size))
+            response_begin(&transfer->response);
         note_sent(transfer, 0);
+    } else if (type == CURLINFO_HEADER_IN && transfer->phase == TRANSFER_CONNECTING) {
+        /* What a proxy says to CONNECT is seen nowhere else. Too much of it is libcurl's to refuse. */
+        (void)response_add_line(&transfer->response, data, size);
     } else if (type == CURLINFO_DATA_OUT) {
         note_sent(transfer, size);
     }

@@ -83,6 +83,7 @@ struct transfer {
     enum transfer_pause pause;
     bool inside_read;    /* body.read is running */
     bool resumed_inside; /* and called resume() */
+    bool uses_proxy;     /* for this target */
     bool doomed;         /* its multi handle broke */
     bool connected;      /* connection->number is this exchange's */
     bool resend_refused; /* libcurl wanted to send the request a second time */
@@ -114,6 +115,11 @@ int connection_prepare(struct transfer_connection *connection, const struct tran
 
 /* options.c: sets every option of TRANSFER's easy handle. */
 int transfer_set_options(struct transfer *transfer, const struct exchange_request *request);
+
+/* proxy.c */
+int transfer_set_proxy(struct transfer *transfer);
+/* Tells in *outcome what was the proxy's doing. */
+void outcome_add_proxy(const struct transfer *transfer, struct exchange_outcome *outcome);
 
 /* tls.c */
 int transfer_set_tls(struct transfer *transfer);

@@ -85,8 +85,6 @@ static int set_transport(struct transfer *transfer)
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_HTTP09_ALLOWED, 0L);
     SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-    /* The daemon's environment is not that of the user whose job this is. */
-    SET(CURLOPT_PROXY, "");
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_SEC);
     SET(CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SEC);
@@ -142,6 +140,8 @@ int transfer_set_options(struct transfer *transfer, const struct exchange_reques
 
     if (r >= 0)
         r = set_transport(transfer);
+    if (r >= 0)
+        r = transfer_set_proxy(transfer);
     if (r >= 0)
         r = transfer_set_tls(transfer);
     if (r >= 0)

@@ -63,6 +63,9 @@ static bool response_counts(const struct transfer *transfer)
 {
     curl_off_t length = -1;
 
+    /* While the connection is made it can only be what a proxy said to CONNECT. */
+    if (transfer->phase == TRANSFER_CONNECTING)
+        return false;
     if (!transfer->response.head_complete || transfer->response.verdict != RESPONSE_FINE)
         return false;
     if (transfer_has_early_error(transfer) || transfer->response.ack.status == 204)
@@ -167,7 +170,7 @@ static bool fill_own_reason(const struct transfer *transfer, struct exchange_out
     return true;
 }
 
-void outcome_from_curl(struct transfer *transfer, CURLcode code, struct exchange_outcome *ret)
+static void judge(struct transfer *transfer, CURLcode code, struct exchange_outcome *ret)
 {
     fill_common(transfer, ret);
     if (code != CURLE_OK && response_counts(transfer)) {
@@ -187,6 +190,12 @@ void outcome_from_curl(struct transfer *transfer, CURLcode code, struct exchange
     } else if (ret->transport != TRANSPORT_OK) {
         set_curl_text(transfer, code, ret);
     }
+}
+
+void outcome_from_curl(struct transfer *transfer, CURLcode code, struct exchange_outcome *ret)
+{
+    judge(transfer, code, ret);
+    outcome_add_proxy(transfer, ret);
 }
 
 void outcome_from_target(const struct transfer *transfer, struct exchange_outcome *ret)
@@ -229,4 +238,5 @@ void outcome_from_deadline(struct transfer *transfer, struct exchange_outcome *r
         break;
     }
     set_text(ret, text);
+    outcome_add_proxy(transfer, ret);
 }
