@@ -54,7 +54,8 @@ struct manager {
     char set_aside_text[PATH_MAX + 700];
     char quarantine_text[256];
 
-    uint64_t awake_since_usec; /* CLOCK_REALTIME: the daemon ran and the machine was awake ever since */
+    uint64_t anchor_wall_usec, anchor_boot_usec; /* see clock.c */
+    uint64_t awake_since_usec; /* in the queue's time: the daemon ran and the machine was awake ever since */
     uint64_t asleep_usec;      /* of this boot, as far as it was noticed */
 };
 
@@ -78,7 +79,10 @@ struct runner *manager_find_runner(struct manager *manager, uint64_t id);
 /* The runner's job has left its hands; frees it. */
 void manager_runner_ended(struct manager *manager, struct runner *runner);
 
+/* clock.c */
 struct moment manager_now(struct manager *manager);
+uint64_t manager_boot_usec(void);
+void manager_read_wall_clock(struct manager *manager);
 uint64_t manager_random(void);
 
 int manager_fault_set(struct manager_error *error, enum manager_fault fault, int result, const char *format, ...)

@@ -15,11 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #define UNSAVED_RETRY_USEC  (5 * USEC_PER_SEC)
 #define PROGRESS_EVERY_USEC (500 * USEC_PER_MSEC)
-#define ASLEEP_NOTICED_USEC USEC_PER_SEC
 #define TIMER_ACCURACY_USEC USEC_PER_MSEC
 #define ANNOUNCED_MAX       100 /* items of one command that are announced one by one */
 
@@ -31,22 +29,6 @@ uint64_t manager_random(void)
     ssize_t n = getrandom(&value, sizeof(value), 0);
     assert(n == sizeof(value));
     return value;
-}
-
-struct moment manager_now(struct manager *manager)
-{
-    struct moment now = moment_now();
-    struct timespec boot;
-
-    int r = clock_gettime(CLOCK_BOOTTIME, &boot);
-    assert(r == 0);
-    uint64_t asleep =
-        usec_sub((uint64_t)boot.tv_sec * USEC_PER_SEC + (uint64_t)boot.tv_nsec / 1000, now.monotonic_usec);
-    if (asleep > manager->asleep_usec + ASLEEP_NOTICED_USEC)
-        manager->awake_since_usec = now.realtime_usec;
-    if (asleep > manager->asleep_usec)
-        manager->asleep_usec = asleep;
-    return now;
 }
 
 void manager_submit(struct manager *manager, struct command *command)
@@ -303,7 +285,7 @@ static int add_sources(struct manager *manager)
         return r;
     /* One decision, after all that came back in this turn has been handled. */
     (void)sd_event_source_set_priority(manager->schedule_source, SD_EVENT_PRIORITY_NORMAL + 1);
-    r = sd_event_add_time(manager->event, &manager->wake_source, CLOCK_REALTIME, 0, TIMER_ACCURACY_USEC, on_wake,
+    r = sd_event_add_time(manager->event, &manager->wake_source, CLOCK_BOOTTIME, 0, TIMER_ACCURACY_USEC, on_wake,
                           manager);
     if (r < 0)
         return r;
@@ -369,6 +351,7 @@ int manager_new(const struct manager_options *options, struct manager **ret)
     manager->check_url = options->check_url;
     manager->run = manager_random();
     manager->wake_usec = USEC_INFINITY;
+    manager_read_wall_clock(manager);
     manager->awake_since_usec = manager_now(manager).realtime_usec;
     manager->state_directory = text_escape(options->state_directory);
     manager->state_path = strdup(options->state_directory);

@@ -192,8 +192,10 @@ struct store *manager_store(struct manager *manager);
 void manager_describe(struct manager *manager, const struct job *job, struct manager_view *ret);
 size_t manager_active_jobs(const struct manager *manager);
 uint64_t manager_rate(const struct manager *manager);
-uint64_t manager_next_wakeup(const struct manager *manager); /* CLOCK_REALTIME, 0 = none */
-uint64_t manager_revision(const struct manager *manager);    /* counts changes of the queue in this process */
+/* A time of the queue as the wall clock will show it; 0 and infinity stay. */
+uint64_t manager_wall_usec(struct manager *manager, uint64_t usec);
+uint64_t manager_next_wakeup(struct manager *manager);    /* CLOCK_REALTIME, 0 = none */
+uint64_t manager_revision(const struct manager *manager); /* counts changes of the queue in this process */
 /* Sentences; valid until the next turn of the loop. */
 size_t manager_degraded(struct manager *manager, const char *ret_sentences[static 4]);
 /* No job runs or waits for its time. */

@@ -114,7 +114,9 @@ static void arm_wake(struct manager *manager, uint64_t wake_usec)
 {
     manager->wake_usec = wake_usec;
     if (wake_usec != USEC_INFINITY)
-        (void)sd_event_source_set_time(manager->wake_source, wake_usec);
+        (void)sd_event_source_set_time(
+            manager->wake_source,
+            usec_add(manager_boot_usec(), usec_sub(wake_usec, manager_now(manager).realtime_usec)));
     (void)sd_event_source_set_enabled(manager->wake_source,
                                       wake_usec == USEC_INFINITY ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
 }
@@ -131,6 +133,8 @@ int schedule_run(struct manager *manager)
     int r = store_lanes(manager->store, heads_max, on_lane, &gathering);
     if (r < 0)
         return r;
+    if (gathering.count == 0 && manager->runners_count == 0)
+        manager_read_wall_clock(manager); /* nothing waits for a time */
     r = decide(manager, &gathering, &plan);
     if (r < 0)
         return r;

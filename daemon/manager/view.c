@@ -38,10 +38,10 @@ int shown_state_parse(const char *text, enum shown_state *ret)
 }
 
 /* A job that could run but does not: the gates that are closed. */
-static void describe_waiting(const struct manager *manager, const struct job *job, struct manager_view *view)
+static void describe_waiting(struct manager *manager, const struct job *job, struct manager_view *view)
 {
     size_t gates = 0;
-    bool is_due = job->next_attempt_usec <= moment_now().realtime_usec;
+    bool is_due = job->next_attempt_usec <= manager_now(manager).realtime_usec;
 
     if (job->state == JOB_RETRYING && !is_due)
         view->gates[gates++] = "retry";
@@ -207,9 +207,9 @@ uint64_t manager_rate(const struct manager *manager)
     return rate;
 }
 
-uint64_t manager_next_wakeup(const struct manager *manager)
+uint64_t manager_next_wakeup(struct manager *manager)
 {
-    return manager->wake_usec == USEC_INFINITY ? 0 : manager->wake_usec;
+    return manager->wake_usec == USEC_INFINITY ? 0 : manager_wall_usec(manager, manager->wake_usec);
 }
 
 uint64_t manager_revision(const struct manager *manager)

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The queue's time. The wall clock may be set by a day, forward or back, and no retry may come a day late or all of
+ * them at once for that: what the queue calls realtime is the wall clock as it was when it was last read, and what has
+ * passed since then by the clock that counts sleep too. The wall clock is read anew when nothing waits for a time, so
+ * that what people read of new jobs is right soon after a machine without a clock of its own has learnt what day it is.
+ */
+#include "manager/internal.h"
+
+#include <assert.h>
+#include <time.h>
+
+#define ASLEEP_NOTICED_USEC USEC_PER_SEC
+
+uint64_t manager_boot_usec(void)
+{
+    struct timespec boot;
+
+    int r = clock_gettime(CLOCK_BOOTTIME, &boot);
+    assert(r == 0);
+    return (uint64_t)boot.tv_sec * USEC_PER_SEC + (uint64_t)boot.tv_nsec / 1000;
+}
+
+void manager_read_wall_clock(struct manager *manager)
+{
+    uint64_t before = manager->anchor_boot_usec == 0 ? 0 : manager_now(manager).realtime_usec;
+
+    manager->anchor_wall_usec = moment_now().realtime_usec;
+    manager->anchor_boot_usec = manager_boot_usec();
+    if (before != 0) /* the same stretch of time, in the new reckoning */
+        manager->awake_since_usec = usec_sub(usec_add(manager->awake_since_usec, manager->anchor_wall_usec), before);
+}
+
+struct moment manager_now(struct manager *manager)
+{
+    struct moment now = moment_now();
+    uint64_t boot = manager_boot_usec();
+    uint64_t asleep = usec_sub(boot, now.monotonic_usec);
+
+    now.realtime_usec = manager->anchor_wall_usec + usec_sub(boot, manager->anchor_boot_usec);
+    if (asleep > manager->asleep_usec + ASLEEP_NOTICED_USEC)
+        manager->awake_since_usec = now.realtime_usec;
+    if (asleep > manager->asleep_usec)
+        manager->asleep_usec = asleep;
+    return now;
+}
+
+uint64_t manager_wall_usec(struct manager *manager, uint64_t usec)
+{
+    uint64_t wall = moment_now().realtime_usec, queue = manager_now(manager).realtime_usec;
+
+    if (usec == 0 || usec == USEC_INFINITY)
+        return usec;
+    return wall >= queue ? usec_add(usec, wall - queue) : usec_sub(usec, queue - wall);
+}
