@@ -32,12 +32,13 @@ def test_a_page_instead_of_the_ack_to_ping_sends_no_fragment(case: Case):
 
 
 def test_a_page_instead_of_the_ack_to_cancel_ends_the_job_too(case: Case):
-    """Any 200 ends a cancellation: the job goes, and its progress stays what was acknowledged."""
+    """Any 200 ends a cancellation; nothing is counted as received, and nothing follows."""
     case("fragment#2: stall", "cancel: portal")
     case.wait_for("fragment", 2)
     case.daemon.bus.verb(case.id, "Cancel")
     job = case.wait("cancelled")
-    assert case.packets() == ["create", "fragment", "fragment", "cancel"] and job["Acknowledged"] == FS
+    assert case.packets() == ["create", "fragment", "fragment", "cancel"] and job["Acknowledged"] <= FS
+    assert not job["Confirmed"] and not (case.server.root / "target").exists()
 
 
 def test_a_ping_with_an_error_code_beside_200_is_a_success(case: Case):
