@@ -97,8 +97,7 @@ static void find_session(struct request *request)
 }
 
 /*
- * The checks that all packets share, in the order of the specification. Authentication and authorisation of the client
- * stand between the third and the fourth.
+ * The checks that all packets share, in the order of the specification.
  */
 static void check_head(struct request *request)
 {
@@ -120,6 +119,8 @@ static void check_head(struct request *request)
         return refuse(request, 400, E_INVALIDARG);
     if (!options->uploads)
         return refuse(request, 501, E_ACCESSDENIED);
+    if (!auth_check(request))
+        return;
     if (!request->has_length)
         return refuse(request, options->mode == MODE_SPEC ? 411 : 400, E_INVALIDARG);
     if (request->packet == PACKET_UNKNOWN)

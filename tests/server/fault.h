@@ -72,6 +72,8 @@ struct fault_plan {
     bool portal;
     bool redate;              /* GET: Last-Modified moves on */
     bool no_range;            /* GET: the whole, whatever Range says */
+    bool stale;               /* the nonces of Digest so far no longer count */
+    const char *secret;       /* the password or token from now on, or NULL */
     const char *replace;      /* GET: what the entity becomes, or NULL */
     const char *session_form; /* or NULL */
     const char *error;        /* HRESULT as text, or NULL */

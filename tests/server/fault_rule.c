@@ -56,6 +56,8 @@ static const struct word words[] = {
     FLAG("redate", redate),
     FLAG("no-range", no_range),
     TEXT("replace", replace),
+    FLAG("stale", stale),
+    TEXT("secret", secret),
     NUMBER("store", ARGUMENT_SIZE, store_bytes),
     NUMBER("disk-full", ARGUMENT_SIZE_OR_ZERO, full_bytes),
     NUMBER("seek", ARGUMENT_SIZE, seek),

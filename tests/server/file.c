@@ -68,6 +68,8 @@ static void end_put(struct request *request)
 
 void file_begin(struct request *request)
 {
+    if (!auth_check(request))
+        return;
     if (request->packet == PACKET_PUT && request_wanted(request))
         begin_put(request);
     else if (request->packet == PACKET_OTHER) {

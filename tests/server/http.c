@@ -156,8 +156,13 @@ static enum packet classify(const struct request *request)
 static enum MHD_Result collect_header(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
 {
     FILE *out = context;
+    char scheme[64];
 
     (void)kind;
+    if (value != NULL && (strcasecmp(name, "Authorization") == 0 || strcasecmp(name, "Proxy-Authorization") == 0)) {
+        auth_scheme_of(value, scheme, sizeof(scheme)); /* a log is no place for a secret */
+        value = scheme;
+    }
     fputs(ftell(out) > 1 ? "," : "", out);
     fputc('"', out);
     for (const char *p = name; *p != '\0'; p++) /* a token: no byte of it needs an escape */

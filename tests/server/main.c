@@ -50,6 +50,15 @@ static int server_open(struct server *server)
         fprintf(stderr, "bits-server: cannot make %s/" PATH_SESSIONS ": %s.\n", server->options.root, strerror(-r));
         return r;
     }
+    if (server->options.auth != AUTH_NONE) {
+        bool bearer = server->options.auth == AUTH_BEARER;
+
+        server->auth = auth_new(server->options.auth, bearer ? "" : server->options.user,
+                                bearer ? server->options.bearer : server->options.password,
+                                (unsigned)server->options.refusal_status);
+        if (server->auth == NULL)
+            return -ENOMEM;
+    }
     r = log_open(server->options.log, &server->log);
     if (r < 0)
         fprintf(stderr, "bits-server: cannot open the log %s: %s.\n", server->options.log, strerror(-r));
@@ -60,6 +69,7 @@ static void server_close(struct server *server)
 {
     server->log = log_close(server->log);
     server->sessions = session_table_free(server->sessions);
+    server->auth = auth_free(server->auth);
     server->faults = fault_set_free(server->faults);
     if (server->stop_fd >= 0)
         close(server->stop_fd);
@@ -101,6 +111,7 @@ int main(int argc, char **argv)
                     .max_upload_bytes = UINT64_MAX,
                     .max_request_bytes = UINT64_MAX,
                     .session_timeout_usec = SESSION_TIMEOUT_USEC,
+                    .refusal_status = 401,
                     .notify_timeout_usec = NOTIFY_TIMEOUT_USEC},
         .root_fd = -1,
         .stop_fd = -1,

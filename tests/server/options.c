@@ -37,6 +37,12 @@ static const char help[] =
     "                             BITS-Error-Code, BITS-Error (code with msdn, error with spec)\n"
     "  --host-id HOST[:PORT]      answer Create-Session with this BITS-Host-Id\n"
     "  --host-id-timeout SECONDS  and with this BITS-Host-Id-Fallback-Timeout\n"
+    "  --auth basic|digest|digest-sha256\n"
+    "                             answer 401 to who does not show\n"
+    "  --user NAME                this name\n"
+    "  --password TEXT            and this password\n"
+    "  --bearer TOKEN             answer 401 to who does not show this token\n"
+    "  --auth-status N            N instead of 401\n"
     "  --notify-type 0|1|2        tell an application of each upload: not, by reference, by value (0)\n"
     "  --notify-url URL           where it is; a relative one replaces the last part of the upload's URL\n"
     "  --notify-timeout TIME      408 if it takes longer (5m)\n"
@@ -59,6 +65,11 @@ enum option_code {
     OPTION_TLS_CLIENT_CA,
     OPTION_HOST_ID,
     OPTION_HOST_ID_TIMEOUT,
+    OPTION_AUTH,
+    OPTION_USER,
+    OPTION_PASSWORD,
+    OPTION_BEARER,
+    OPTION_AUTH_STATUS,
     OPTION_NOTIFY_TYPE,
     OPTION_NOTIFY_URL,
     OPTION_NOTIFY_TIMEOUT,
@@ -91,6 +102,11 @@ static const struct option long_options[] = {
     {"tls-client-ca", required_argument, NULL, OPTION_TLS_CLIENT_CA},
     {"host-id", required_argument, NULL, OPTION_HOST_ID},
     {"host-id-timeout", required_argument, NULL, OPTION_HOST_ID_TIMEOUT},
+    {"auth", required_argument, NULL, OPTION_AUTH},
+    {"user", required_argument, NULL, OPTION_USER},
+    {"password", required_argument, NULL, OPTION_PASSWORD},
+    {"bearer", required_argument, NULL, OPTION_BEARER},
+    {"auth-status", required_argument, NULL, OPTION_AUTH_STATUS},
     {"notify-type", required_argument, NULL, OPTION_NOTIFY_TYPE},
     {"notify-url", required_argument, NULL, OPTION_NOTIFY_URL},
     {"notify-timeout", required_argument, NULL, OPTION_NOTIFY_TIMEOUT},
@@ -218,6 +234,12 @@ static const char **text_option(struct options *options, int code)
         return &options->tls_key;
     case OPTION_TLS_CLIENT_CA:
         return &options->tls_client_ca;
+    case OPTION_USER:
+        return &options->user;
+    case OPTION_PASSWORD:
+        return &options->password;
+    case OPTION_BEARER:
+        return &options->bearer;
     case OPTION_NOTIFY_URL:
         return &options->notify_url;
     case OPTION_HOST_ID:
@@ -254,13 +276,20 @@ static int set_listener(struct options *options, int code, const char *argument)
     }
 }
 
-static int set_reply(struct options *options, int code, const char *argument)
+static int set_service(struct options *options, int code, const char *argument)
 {
+    static const char *const auths[] = {"none", "basic", "digest", "digest-sha256", NULL};
     static const char *const types[] = {"0", "1", "2", NULL};
     static const char *const urls[] = {"backslash", "slash", "absolute", NULL};
     int chosen = 0, r;
 
     switch (code) {
+    case OPTION_AUTH:
+        r = choose_into(argument, auths, &chosen);
+        options->auth = (enum auth_scheme)chosen;
+        return r;
+    case OPTION_AUTH_STATUS:
+        return parse_limited(argument, 599, &options->refusal_status);
     case OPTION_NOTIFY_TYPE:
         r = choose_into(argument, types, &chosen);
         options->notify_type = (enum notify_type)chosen;
@@ -314,13 +343,35 @@ static int set_option(struct options *options, int code, const char *argument, i
     case OPTION_ERROR_HEADER:
         return choose_into(argument, error_headers, error_header);
     default:
-        return set_reply(options, code, argument);
+        return set_service(options, code, argument);
     }
+}
+
+/* What is missing or does not go together, or NULL. */
+static const char *what_contradicts(const struct options *options)
+{
+    if (options->root == NULL)
+        return "give --root DIR";
+    if ((options->tls_cert == NULL) != (options->tls_key == NULL) ||
+        (options->tls_client_ca != NULL && options->tls_cert == NULL))
+        return "TLS needs --tls-cert and --tls-key";
+    if (options->notify_type != NOTIFY_NONE && options->notify_url == NULL)
+        return "--notify-type needs --notify-url";
+    if (options->notify_url != NULL && strncmp(options->notify_url, "https:", strlen("https:")) == 0)
+        return "an application is called over http only, as IIS does";
+    if (options->auth != AUTH_NONE && (options->user == NULL || options->password == NULL))
+        return "--auth needs --user and --password";
+    if (options->auth != AUTH_NONE && options->bearer != NULL)
+        return "give --auth or --bearer, not both";
+    if (options->refusal_status < 400)
+        return "--auth-status must be from 400 to 599";
+    return NULL;
 }
 
 int options_parse(int argc, char **argv, struct options *options, struct fault_set *faults)
 {
     int mode = MODE_MSDN, error_header = -1, code, index = 0, r;
+    const char *why;
 
     while ((code = getopt_long(argc, argv, "", long_options, &index)) >= 0) {
         if (code == OPTION_HELP) {
@@ -341,23 +392,13 @@ int options_parse(int argc, char **argv, struct options *options, struct fault_s
             return -EINVAL;
         }
     }
-    if (optind < argc || options->root == NULL) {
-        fprintf(stderr, "bits-server: give --root DIR and options only. See --help.\n");
+    why = optind < argc ? "give options only" : what_contradicts(options);
+    if (why != NULL) {
+        fprintf(stderr, "bits-server: %s. See --help.\n", why);
         return -EINVAL;
     }
-    if ((options->tls_cert == NULL) != (options->tls_key == NULL) ||
-        (options->tls_client_ca != NULL && options->tls_cert == NULL)) {
-        fprintf(stderr, "bits-server: TLS needs --tls-cert and --tls-key. See --help.\n");
-        return -EINVAL;
-    }
-    if (options->notify_type != NOTIFY_NONE && options->notify_url == NULL) {
-        fprintf(stderr, "bits-server: --notify-type needs --notify-url. See --help.\n");
-        return -EINVAL;
-    }
-    if (options->notify_url != NULL && strncmp(options->notify_url, "https:", strlen("https:")) == 0) {
-        fprintf(stderr, "bits-server: an application is called over http only, as IIS does. See --help.\n");
-        return -EINVAL;
-    }
+    if (options->bearer != NULL)
+        options->auth = AUTH_BEARER;
     options->mode = (enum mode)mode;
     options->error_header = error_header >= 0   ? (enum error_header)error_header
                             : mode == MODE_SPEC ? ERROR_HEADER_ERROR

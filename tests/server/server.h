@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "answer.h"
+#include "auth.h"
 #include "fault.h"
 #include "log.h"
 #include "notify.h"
@@ -47,6 +48,11 @@ struct options {
     const char *tls_cert; /* these are files; NULL: no TLS */
     const char *tls_key;
     const char *tls_client_ca;
+    enum auth_scheme auth;
+    const char *user;
+    const char *password;
+    const char *bearer;      /* the token */
+    uint64_t refusal_status; /* of an answer that asks for credentials */
     enum notify_type notify_type;
     const char *notify_url;
     uint64_t notify_timeout_usec;
@@ -62,6 +68,7 @@ struct server {
     int stop_fd; /* readable once the server ends: no thread may wait without looking at it */
     struct session_table *sessions;
     struct fault_set *faults;
+    struct auth *auth; /* NULL: everyone may */
     struct log *log;
     uint64_t connections; /* atomic */
 };
