@@ -75,6 +75,7 @@ struct transfer {
     int sink_error;           /* negative errno; it did not take what came */
     bool sink_overflowed;
     char method[sizeof(((struct exchange_request *)NULL)->method)];
+    enum auth_scheme scheme; /* by which it may authenticate to the server; AUTH_NONE where it must not */
     uint64_t body_bytes;
     uint64_t connect_timeout_usec, send_timeout_usec, response_timeout_usec;
     struct curl_slist *headers;
@@ -120,6 +121,12 @@ int transfer_set_options(struct transfer *transfer, const struct exchange_reques
 int transfer_set_proxy(struct transfer *transfer);
 /* Tells in *outcome what was the proxy's doing. */
 void outcome_add_proxy(const struct transfer *transfer, struct exchange_outcome *outcome);
+/* credentials.c */
+int append_header(struct curl_slist **headers, const char *line);
+void free_headers(struct curl_slist *headers); /* and overwrites them: a token may be among them */
+/* The lines of the user's own, and the token, as far as they may go where TRANSFER goes. */
+int transfer_add_own_headers(struct transfer *transfer);
+int transfer_set_credentials(struct transfer *transfer);
 
 /* tls.c */
 int transfer_set_tls(struct transfer *transfer);

@@ -22,25 +22,15 @@ static long to_whole(uint64_t usec, uint64_t unit_usec)
     return units > INT_MAX ? INT_MAX : (long)units;
 }
 
-static int append_header(struct curl_slist **headers, const char *line)
-{
-    struct curl_slist *longer = curl_slist_append(*headers, line);
-
-    if (!longer)
-        return -ENOMEM;
-    *headers = longer;
-    return 0;
-}
-
-static int make_headers(const struct exchange_request *request, struct curl_slist **headers)
+static int make_headers(struct transfer *transfer, const struct exchange_request *request)
 {
     const char *end = request->headers + sizeof(request->headers);
 
     /* Upload mode would ask for a 100 with each body; servers that do not know it cost a second a fragment. */
-    int r = append_header(headers, "Expect:");
+    int r = append_header(&transfer->headers, "Expect:");
     for (const char *line = request->headers; r >= 0 && line < end && *line != '\0'; line += strlen(line) + 1)
-        r = append_header(headers, line);
-    return r;
+        r = append_header(&transfer->headers, line);
+    return r < 0 ? r : transfer_add_own_headers(transfer);
 }
 
 static int set_callbacks(struct transfer *transfer)
@@ -116,16 +106,18 @@ static int set_request(struct transfer *transfer, const struct exchange_request 
 {
     CURL *easy = transfer->connection->easy;
     uint64_t connect_usec = request->connect_timeout_usec;
+    const struct transfer_access *access = transfer->job.access;
 
-    int r = make_headers(request, &transfer->headers);
+    int r = make_headers(transfer, request);
     if (r >= 0)
         r = set_method(transfer, request);
     if (r < 0)
         return r;
     SET(CURLOPT_URL, transfer->target.url);
-    SET(CURLOPT_USERAGENT, transfer->net->user_agent);
+    SET(CURLOPT_USERAGENT, access && access->user_agent ? access->user_agent : transfer->net->user_agent);
     SET(CURLOPT_ACCEPT_ENCODING, NULL); /* nothing is ever decompressed */
     SET(CURLOPT_HTTPHEADER, transfer->headers);
+    SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* the proxy is told none of them with CONNECT */
     SET(CURLOPT_FRESH_CONNECT, request->fresh_connection ? 1L : 0L);
     SET(CURLOPT_FORBID_REUSE, 0L);
     /* Also here, although the deadline is our own: libcurl divides this time among the addresses of a host. */
@@ -144,6 +136,8 @@ int transfer_set_options(struct transfer *transfer, const struct exchange_reques
         r = transfer_set_proxy(transfer);
     if (r >= 0)
         r = transfer_set_tls(transfer);
+    if (r >= 0)
+        r = transfer_set_credentials(transfer);
     if (r >= 0)
         r = set_request(transfer, request);
     return r;

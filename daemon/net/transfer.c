@@ -25,7 +25,7 @@ static struct transfer *transfer_free(struct transfer *transfer)
     if (transfer->connection->transfer == transfer)
         transfer->connection->transfer = NULL;
     sd_event_source_disable_unref(transfer->timer);
-    curl_slist_free_all(transfer->headers);
+    free_headers(transfer->headers);
     target_done(&transfer->target);
     free(transfer);
     return NULL;

@@ -80,6 +80,7 @@ void bed_prepare(struct bed *bed, struct bed_exchange *exchange, struct transfer
         .response_timeout_usec = 30 * USEC_PER_SEC,
     };
     set_headers(&exchange->request, "BITS-Packet-Type: Fragment", "BITS-Session-Id: {A0FF5911}");
+    (void)snprintf(exchange->origin, sizeof(exchange->origin), "127.0.0.1:%d", raw_server_port(bed->server));
     (void)snprintf(exchange->url, sizeof(exchange->url), "http://127.0.0.1:%d/up/a.bin", raw_server_port(bed->server));
 }
 
@@ -156,6 +157,7 @@ void bed_start(struct bed_exchange *exchange)
         .request = &exchange->request,
         .connection = exchange->connection,
         .access = exchange->access,
+        .origin = exchange->origin,
         .sink = {.write = on_write, .userdata = exchange},
         .done = on_done,
         .progress = on_progress,

@@ -27,6 +27,7 @@ struct bed_exchange {
     struct exchange_request request;
     struct transfer_connection *connection;
     char url[256];
+    char origin[64];
     /* The body gives at most `step` bytes a call (0 = what is asked for), none beyond `available`, then `error`. */
     size_t step;
     uint64_t available;
