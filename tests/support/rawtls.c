@@ -15,13 +15,24 @@ struct raw_tls {
     char client_name[256];
 };
 
+/* Before the server shows its certificate: a client that refuses that is gone soon after. */
+static int note_asked_host(SSL *ssl, int *alert, void *userdata)
+{
+    struct raw_tls *tls = userdata;
+    const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+    (void)alert;
+    (void)pthread_mutex_lock(&tls->lock);
+    (void)snprintf(tls->asked_host, sizeof(tls->asked_host), "%s", host ? host : "");
+    (void)pthread_mutex_unlock(&tls->lock);
+    return SSL_TLSEXT_ERR_OK;
+}
+
 static void note_client(struct raw_tls *tls, SSL *ssl)
 {
-    const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     X509 *peer = SSL_get1_peer_certificate(ssl);
 
     (void)pthread_mutex_lock(&tls->lock);
-    (void)snprintf(tls->asked_host, sizeof(tls->asked_host), "%s", host ? host : "");
     tls->client_name[0] = '\0';
     if (peer)
         (void)X509_NAME_get_text_by_NID(X509_get_subject_name(peer), NID_commonName, tls->client_name,
@@ -80,6 +91,8 @@ struct raw_tls *raw_tls_new(const struct raw_tls_options *options)
     assert(r == 1);
     (void)SSL_CTX_set_min_proto_version(tls->context, options->version_min);
     (void)SSL_CTX_set_max_proto_version(tls->context, options->version_max);
+    (void)SSL_CTX_set_tlsext_servername_callback(tls->context, note_asked_host);
+    (void)SSL_CTX_set_tlsext_servername_arg(tls->context, tls);
     if (options->client_ca) {
         r = SSL_CTX_load_verify_locations(tls->context, options->client_ca, NULL);
         assert(r == 1);
