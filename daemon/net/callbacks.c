@@ -39,8 +39,11 @@ curl_socket_t connection_on_open_socket(void *userdata, curlsocktype purpose, st
 
     (void)purpose;
     connection->socket_opened = true;
-    if (connection->transfer)
+    if (connection->transfer) {
         note_address(connection->transfer, address);
+        if (transfer_begin_leg(connection->transfer))
+            transfer_touch(connection->transfer, TRANSFER_CONNECTING);
+    }
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
     if (fd >= 0)
         return fd;
@@ -80,11 +83,15 @@ int transfer_on_request(void *userdata, char *remote_ip, char *local_ip, int rem
     struct transfer *transfer = userdata;
 
     (void)local_ip;
-    if (transfer->heads_sent > 0) {
+    if (transfer->heads_sent > 0 && !transfer_begin_leg(transfer)) {
         transfer->resend_refused = true;
         return CURL_PREREQFUNC_ABORT;
     }
     note_connection(transfer, remote_ip, remote_port, local_port);
+    if (transfer_lacks_authentication(transfer)) {
+        transfer->lacks_authentication = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
     transfer_touch(transfer, TRANSFER_SENDING);
     return CURL_PREREQFUNC_OK;
 }
@@ -113,7 +120,7 @@ size_t transfer_on_read(char *buffer, size_t size, size_t count, void *userdata)
         return 0;
     /* With "Connection: close" beside the error libcurl would go on, for nobody. */
     if (transfer_has_early_error(transfer))
-        return CURL_READFUNC_ABORT;
+        return transfer_may_answer(transfer) ? 0 : CURL_READFUNC_ABORT;
     size_t allowed = pace_allow(&transfer->pace, wanted, transfer_now(transfer));
     if (allowed == 0) {
         transfer->pause = TRANSFER_PAUSED_FOR_PACE;
@@ -135,12 +142,16 @@ size_t transfer_on_read(char *buffer, size_t size, size_t count, void *userdata)
     return (size_t)n;
 }
 
-/* A body that was begun is never sent again from its start: that is the session's to decide. */
+/* A body that was begun goes out again from its start only in answer to a challenge: all else is the session's. */
 int transfer_on_seek(void *userdata, curl_off_t offset, int origin)
 {
     struct transfer *transfer = userdata;
+    bool in_new_leg = transfer->legs > 0 && transfer->heads_sent == 0;
 
-    (void)offset, (void)origin;
+    if (offset == 0 && origin == SEEK_SET && (transfer_may_answer(transfer) || in_new_leg)) {
+        transfer->body_read_bytes = 0;
+        return CURL_SEEKFUNC_OK;
+    }
     transfer->resend_refused = true;
     return CURL_SEEKFUNC_FAIL;
 }
@@ -159,6 +170,7 @@ size_t transfer_on_header(char *line, size_t size, size_t count, void *userdata)
 
     if (!response_add_line(&transfer->response, line, size * count))
         return 0;
+    transfer_note_authenticated(transfer);
     if (transfer->phase == TRANSFER_SENDING && transfer_has_early_error(transfer))
         stop_sending(transfer);
     return size * count;
@@ -211,8 +223,10 @@ static void note_sent(struct transfer *transfer, uint64_t bytes)
     if (transfer->phase == TRANSFER_SENDING)
         transfer_touch(transfer, transfer->body_sent_bytes == transfer->body_bytes ? TRANSFER_AWAITING_RESPONSE
                                                                                    : TRANSFER_SENDING);
-    if (bytes > 0 && transfer->job.progress)
+    if (transfer->body_sent_bytes > transfer->progress_bytes && transfer->job.progress)
         transfer->job.progress(transfer->job.userdata, transfer->body_sent_bytes);
+    if (transfer->body_sent_bytes > transfer->progress_bytes)
+        transfer->progress_bytes = transfer->body_sent_bytes;
 }
 
 int transfer_on_debug(CURL *easy, curl_infotype type, char *data, size_t size, void *userdata)

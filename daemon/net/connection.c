@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 static void drop_handles(struct transfer_connection *connection)
 {
@@ -27,6 +28,8 @@ static int make_handles(struct transfer_connection *connection)
     }
     connection->upload_buffer_bytes = 0;
     connection->stale = false;
+    connection->authenticated_number = 0;
+    connection->any_is_ntlm = false;
     return 0;
 }
 
@@ -45,6 +48,22 @@ int connection_prepare(struct transfer_connection *connection, const struct tran
         identity = before;
     }
     if (connection->easy && !connection->stale)
+        return 0;
+    drop_handles(connection);
+    return make_handles(connection);
+}
+
+int connection_prepare_for(struct transfer_connection *connection, const char *host)
+{
+    if (connection->host && strcmp(connection->host, host) == 0)
+        return 0;
+    char *copy = strdup(host);
+    if (!copy)
+        return -ENOMEM;
+    bool is_first = !connection->host;
+    free(connection->host);
+    connection->host = copy;
+    if (is_first)
         return 0;
     drop_handles(connection);
     return make_handles(connection);
@@ -72,5 +91,6 @@ void connection_free(void *transport, struct transfer_connection *connection)
     assert(!connection->transfer);
     drop_handles(connection);
     identity_done(&connection->identity);
+    free(connection->host);
     free(connection);
 }

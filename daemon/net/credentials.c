@@ -5,20 +5,20 @@
 #include <stdio.h>
 #include <string.h>
 
-static long scheme_mask(enum auth_scheme scheme)
+unsigned long auth_bits(enum auth_scheme scheme)
 {
     /* With ONLY, or more than one, libcurl waits for the server to ask; a single scheme would go out unasked. */
     switch (scheme) {
     case AUTH_ANY:
-        return (long)(CURLAUTH_DIGEST | CURLAUTH_NTLM | CURLAUTH_BASIC);
+        return CURLAUTH_DIGEST | CURLAUTH_NTLM | CURLAUTH_BASIC;
     case AUTH_BASIC:
-        return (long)(CURLAUTH_BASIC | CURLAUTH_ONLY);
+        return CURLAUTH_BASIC | CURLAUTH_ONLY;
     case AUTH_DIGEST:
-        return (long)(CURLAUTH_DIGEST | CURLAUTH_ONLY);
+        return CURLAUTH_DIGEST | CURLAUTH_ONLY;
     case AUTH_NTLM:
-        return (long)(CURLAUTH_NTLM | CURLAUTH_ONLY);
+        return CURLAUTH_NTLM | CURLAUTH_ONLY;
     case AUTH_NEGOTIATE:
-        return (long)(CURLAUTH_NEGOTIATE | CURLAUTH_ONLY);
+        return CURLAUTH_NEGOTIATE | CURLAUTH_ONLY;
     case AUTH_NONE:
     case AUTH_BEARER: /* goes as a header */
         break;
@@ -102,7 +102,7 @@ int transfer_set_credentials(struct transfer *transfer)
     CURL *easy = transfer->connection->easy;
 
     transfer->scheme = secret->scheme;
-    SET(CURLOPT_HTTPAUTH, scheme_mask(secret->scheme));
+    SET(CURLOPT_HTTPAUTH, auth_bits(secret->scheme));
     SET(CURLOPT_USERNAME, user_of(secret));
     SET(CURLOPT_PASSWORD, password_of(secret));
     SET(CURLOPT_GSSAPI_DELEGATION, (long)CURLGSSAPI_DELEGATION_NONE);

@@ -44,11 +44,15 @@ struct transfer_connection {
     struct transfer *transfer; /* the exchange under way */
     uint64_t number;           /* of the TCP connection that was last used; 0 = none yet */
     int local_port;            /* of the same */
-    bool socket_opened;        /* within this exchange */
-    int socket_error;          /* negative errno of a lack on this side, within this exchange */
-    long upload_buffer_bytes;  /* in force; setting it again would throw the buffer away */
-    struct identity identity;  /* of those that it has served; empty = none yet */
-    bool stale;                /* its multi handle broke: begin with new handles */
+    char *host;                /* "host:port" that the handles have spoken to; NULL = none yet */
+    /* Of the TCP connection that was last found authenticated, where the scheme binds to it; 0 = none. */
+    uint64_t authenticated_number;
+    bool any_is_ntlm;         /* the host, or its proxy, offers no better scheme */
+    bool socket_opened;       /* within this exchange */
+    int socket_error;         /* negative errno of a lack on this side, within this exchange */
+    long upload_buffer_bytes; /* in force; setting it again would throw the buffer away */
+    struct identity identity; /* of those that it has served; empty = none yet */
+    bool stale;               /* its multi handle broke: begin with new handles */
 };
 
 enum transfer_phase {
@@ -93,7 +97,10 @@ struct transfer {
     struct response response;
     uint64_t body_read_bytes; /* copied from the source into libcurl's buffer */
     uint64_t body_sent_bytes; /* handed to the kernel */
-    unsigned heads_sent;
+    unsigned heads_sent;      /* but for those that a challenge answered */
+    unsigned legs;            /* challenges that were answered */
+    bool lacks_authentication;
+    uint64_t progress_bytes;                                          /* that were told */
     uint64_t first_byte_usec;                                         /* CLOCK_MONOTONIC, 0 = none yet */
     char address[sizeof(((struct exchange_outcome *)NULL)->address)]; /* of the connection, or tried last */
     char error[CURL_ERROR_SIZE];
@@ -113,6 +120,8 @@ void connection_free(void *transport, struct transfer_connection *connection);
  * them is whatever the server, or a proxy, knows that one by.
  */
 int connection_prepare(struct transfer_connection *connection, const struct transfer_job *job);
+/* The same where they have spoken to another host: what one asked of a user is not for the next. */
+int connection_prepare_for(struct transfer_connection *connection, const char *host);
 
 /* options.c: sets every option of TRANSFER's easy handle. */
 int transfer_set_options(struct transfer *transfer, const struct exchange_request *request);
@@ -121,7 +130,18 @@ int transfer_set_options(struct transfer *transfer, const struct exchange_reques
 int transfer_set_proxy(struct transfer *transfer);
 /* Tells in *outcome what was the proxy's doing. */
 void outcome_add_proxy(const struct transfer *transfer, struct exchange_outcome *outcome);
+
+/* challenge.c */
+/* Whether the response is a challenge that libcurl answers by sending the request again. */
+bool transfer_may_answer(const struct transfer *transfer);
+/* Returns whether the request goes out again for that reason, and forgets the first time then. */
+bool transfer_begin_leg(struct transfer *transfer);
+/* Whether the body would go over a connection that has to be authenticated without one first. */
+bool transfer_lacks_authentication(const struct transfer *transfer);
+void transfer_note_authenticated(struct transfer *transfer); /* with each head of a response */
+
 /* credentials.c */
+unsigned long auth_bits(enum auth_scheme scheme); /* CURLAUTH_*, such that nothing goes out unasked */
 int append_header(struct curl_slist **headers, const char *line);
 void free_headers(struct curl_slist *headers); /* and overwrites them: a token may be among them */
 /* The lines of the user's own, and the token, as far as they may go where TRANSFER goes. */

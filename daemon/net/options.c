@@ -117,7 +117,6 @@ static int set_request(struct transfer *transfer, const struct exchange_request 
     SET(CURLOPT_USERAGENT, access && access->user_agent ? access->user_agent : transfer->net->user_agent);
     SET(CURLOPT_ACCEPT_ENCODING, NULL); /* nothing is ever decompressed */
     SET(CURLOPT_HTTPHEADER, transfer->headers);
-    SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* the proxy is told none of them with CONNECT */
     SET(CURLOPT_FRESH_CONNECT, request->fresh_connection ? 1L : 0L);
     SET(CURLOPT_FORBID_REUSE, 0L);
     /* Also here, although the deadline is our own: libcurl divides this time among the addresses of a host. */

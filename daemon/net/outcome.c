@@ -70,6 +70,9 @@ static bool response_counts(const struct transfer *transfer)
         return false;
     if (transfer_has_early_error(transfer) || transfer->response.ack.status == 204)
         return true;
+    /* A challenge too many: libcurl was done with it, and began the next leg. */
+    if (transfer->resend_refused && transfer->legs > 0)
+        return true;
     (void)curl_easy_getinfo(transfer->connection->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     return length >= 0 && (uint64_t)length == transfer->response.body_bytes + transfer->received_bytes;
 }
@@ -157,6 +160,9 @@ static bool fill_own_reason(const struct transfer *transfer, struct exchange_out
         bool is_whole = transfer->response.ack.status == 200 && transfer->response.ack.has_content_length;
         ret->transport = is_whole ? TRANSPORT_OK : TRANSPORT_MALFORMED;
         set_text(ret, "the server sent more of the reply than was asked for");
+    } else if (transfer->lacks_authentication) {
+        ret->transport = TRANSPORT_UNAUTHENTICATED;
+        set_text(ret, "the connection is new and has to be authenticated before a body is sent");
     } else if (transfer->resend_refused) {
         ret->transport = TRANSPORT_CONNECTION_LOST;
         set_text(ret, "the server closed the connection instead of answering");

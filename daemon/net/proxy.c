@@ -21,29 +21,9 @@ static bool has_proxy(const struct transfer *transfer)
            !noproxy_matches(access->noproxy, transfer->target.host);
 }
 
-static unsigned long scheme_bits(enum auth_scheme scheme)
-{
-    switch (scheme) {
-    case AUTH_ANY:
-        return CURLAUTH_DIGEST | CURLAUTH_NTLM | CURLAUTH_BASIC;
-    case AUTH_BASIC:
-        return CURLAUTH_BASIC | CURLAUTH_ONLY; /* alone it would go out unasked */
-    case AUTH_DIGEST:
-        return CURLAUTH_DIGEST | CURLAUTH_ONLY;
-    case AUTH_NTLM:
-        return CURLAUTH_NTLM | CURLAUTH_ONLY;
-    case AUTH_NEGOTIATE:
-        return CURLAUTH_NEGOTIATE | CURLAUTH_ONLY;
-    case AUTH_NONE:
-    case AUTH_BEARER:
-        break;
-    }
-    return CURLAUTH_NONE;
-}
-
 static int set_credentials(CURL *easy, const struct transfer_secret *secret)
 {
-    unsigned long bits = secret ? scheme_bits(secret->scheme) : CURLAUTH_NONE;
+    unsigned long bits = secret ? auth_bits(secret->scheme) : CURLAUTH_NONE;
     /* An empty user makes Negotiate take the user's ticket. */
     const char *nobody = bits & CURLAUTH_NEGOTIATE ? "" : NULL;
 

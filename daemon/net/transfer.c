@@ -162,7 +162,9 @@ static int begin(struct transfer *transfer, const struct exchange_request *reque
 {
     struct transfer_connection *connection = transfer->connection;
 
-    int r = transfer_set_options(transfer, request);
+    int r = connection_prepare_for(connection, transfer->target.host);
+    if (r >= 0)
+        r = transfer_set_options(transfer, request);
     if (r < 0)
         return r;
     connection->socket_opened = false;
