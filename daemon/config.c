@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
+#include "config_access.h"
 
 #include "base/parse.h"
 
@@ -58,7 +59,9 @@ static const struct key keys[] = {
 void config_done(struct config *config)
 {
     free(config->state_directory);
-    config->state_directory = NULL;
+    free(config->credential_directory);
+    access_rules_done(&config->access_rules);
+    config->state_directory = config->credential_directory = NULL;
 }
 
 static int fail(char **ret_message, int result, const char *file, uint32_t line, const char *what)
@@ -102,36 +105,37 @@ static int set_number(struct config *config, const struct key *key, const char *
     return -EINVAL;
 }
 
-/* A state folder may begin with ~/ or %h/, as in units. */
-static int set_state_directory(struct config *config, const char *text, char **ret_reason)
+static int set_folder(char **folder, const char *name, const char *text, char **ret_reason)
 {
-    const char *home = getenv("HOME");
-    const char *rest = strncmp(text, "~/", 2) == 0 ? text + 1 : strncmp(text, "%h/", 3) == 0 ? text + 2 : NULL;
-    char *path = NULL;
+    char *path = config_expand_home(text);
 
-    if (rest && home && asprintf(&path, "%s%s", home, rest) < 0)
-        return -ENOMEM;
-    if (!path)
-        path = strdup(text);
     if (!path)
         return -ENOMEM;
     if (path[0] != '/') {
         free(path);
-        *ret_reason = strdup("StateDirectory= needs an absolute path, or one that begins with ~/");
+        if (asprintf(ret_reason, "%s= needs an absolute path, or one that begins with ~/", name) < 0)
+            *ret_reason = NULL;
         return -EINVAL;
     }
-    free(config->state_directory);
-    config->state_directory = path;
+    free(*folder);
+    *folder = path;
     return 0;
 }
 
 static int apply(struct config *config, const char *section, const char *name, const char *text, char **ret_reason)
 {
-    if (strcmp(section, SECTION) == 0 && strcmp(name, "StateDirectory") == 0)
-        return set_state_directory(config, text, ret_reason);
+    const char *pattern = config_access_pattern(section);
+    bool is_general = strcmp(section, SECTION) == 0;
+
+    if (is_general && strcmp(name, "StateDirectory") == 0)
+        return set_folder(&config->state_directory, name, text, ret_reason);
+    if (is_general && strcmp(name, "CredentialDirectory") == 0)
+        return set_folder(&config->credential_directory, name, text, ret_reason);
     for (size_t i = 0; i < ELEMENTS(keys); i++)
         if (strcmp(keys[i].section, section) == 0 && strcmp(keys[i].name, name) == 0)
             return set_number(config, &keys[i], text, ret_reason);
+    if (is_general || pattern)
+        return config_access_set(&config->access_rules, pattern, name, text, ret_reason);
     return -ENXIO;
 }
 
@@ -303,7 +307,9 @@ static int load(const char *path, void (*warn)(const char *text), struct config 
             return -ENOMEM;
         path = own;
     }
-    int r = read_all(path, &config, warn, ret_message);
+    int r = config_access_init(&config.access_rules);
+    if (r >= 0)
+        r = read_all(path, &config, warn, ret_message);
     if (r < 0)
         return r;
     if (config.settings.fragment_max_bytes < config.settings.fragment_min_bytes)
@@ -313,7 +319,7 @@ static int load(const char *path, void (*warn)(const char *text), struct config 
     if (!config.state_directory)
         return -ENOMEM;
     *ret = config;
-    config.state_directory = NULL;
+    config = (struct config){0};
     return 0;
 }
 

@@ -6,16 +6,26 @@
  *   [bitsqd]
  *   MaxActive=4
  *   RetryDelay=5s
+ *   Proxy=http://proxy.example.org:3128
+ *
+ *   [Host *.example.com]
+ *   MethodOverride=post
+ *
+ * Of the [Host PATTERN] sections that match a host, the first that chooses something decides it, in the order of the
+ * files; then comes [bitsqd].
  */
 #pragma once
 
+#include "core/access.h"
 #include "core/settings.h"
 
 #include "base/cleanup.h"
 
 struct config {
     struct settings settings;
-    char *state_directory; /* absolute; never NULL after config_load() */
+    char *state_directory;            /* absolute; never NULL after config_load() */
+    char *credential_directory;       /* absolute; NULL = the default */
+    struct access_rules access_rules; /* those of [bitsqd] last, as the pattern "*" */
 };
 
 void config_done(struct config *config);

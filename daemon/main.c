@@ -116,9 +116,11 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
 static int reload(void *userdata, char **ret_message)
 {
     struct daemon *daemon = userdata;
-    struct config config;
+    _cleanup_(config_done) struct config config = {0};
 
     int r = config_load(arguments.config_path, warn_configuration, &config, ret_message);
+    if (r >= 0)
+        r = manager_set_access(daemon->manager, &config.access_rules, config.credential_directory);
     if (r < 0) {
         log_message(LOG_ERR, MESSAGE_CONFIGURATION, 0, "%s; the old configuration stays in force",
                     ret_message && *ret_message ? *ret_message : strerror(-r));
@@ -127,7 +129,6 @@ static int reload(void *userdata, char **ret_message)
     if (strcmp(config.state_directory, daemon->config.state_directory) != 0)
         log_message(LOG_WARNING, MESSAGE_CONFIGURATION, 0, "StateDirectory= counts from the next start on");
     daemon->config.settings = config.settings;
-    config_done(&config);
     manager_set_settings(daemon->manager, &daemon->config.settings);
     log_message(LOG_INFO, MESSAGE_CONFIGURATION, 0, "the configuration was read again");
     return 0;
@@ -307,6 +308,8 @@ static int build(struct daemon *daemon)
         .check_url = check_url,
     };
     r = manager_new(&options, &daemon->manager);
+    if (r >= 0)
+        r = manager_set_access(daemon->manager, &daemon->config.access_rules, daemon->config.credential_directory);
     return r < 0 ? fatal(daemon, "cannot start: %s", strerror(-r)) : 0;
 }
 

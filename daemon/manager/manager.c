@@ -379,6 +379,20 @@ void manager_set_settings(struct manager *manager, const struct settings *settin
     manager_reschedule(manager);
 }
 
+int manager_set_access(struct manager *manager, struct access_rules *rules, const char *credential_directory)
+{
+    char *copy = credential_directory ? strdup(credential_directory) : NULL;
+
+    if (credential_directory && !copy)
+        return -ENOMEM;
+    free(manager->credential_directory);
+    manager->credential_directory = copy;
+    access_rules_done(&manager->access_rules);
+    manager->access_rules = *rules;
+    *rules = (struct access_rules){0};
+    return 0;
+}
+
 void manager_stop(struct manager *manager)
 {
     struct runner *runner;

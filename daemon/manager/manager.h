@@ -112,6 +112,11 @@ DEFINE_CLEANUP(struct manager *, manager_free);
 
 void manager_set_observer(struct manager *manager, const struct manager_observer *observer);
 void manager_set_settings(struct manager *manager, const struct settings *settings);
+/*
+ * Takes RULES over and leaves none; a copy of CREDENTIAL_DIRECTORY, NULL = the default. They count from the next
+ * attempt of each job on.
+ */
+int manager_set_access(struct manager *manager, struct access_rules *rules, const char *credential_directory);
 /* Whether anybody wants Progress: without, no timer runs for it. */
 void manager_want_progress(struct manager *manager, bool wanted);
 

@@ -183,6 +183,162 @@ static void fragments_go_below_the_floor_in_tests_only(void **state)
     config_done(&config);
 }
 
+/* ---- how servers are reached ---- */
+
+static char *resolved(const struct config *config, const char *host, enum access_text text)
+{
+    const struct access none = {0};
+    struct access access;
+
+    assert_int_equal(access_resolve(&none, &config->access_rules, host, &access), 0);
+    char *value = access.texts[text] ? strdup(access.texts[text]) : NULL;
+    access_done(&access);
+    return value;
+}
+
+#define assert_resolved(config, host, text, expected)       \
+    do {                                                    \
+        char *value_ = resolved(&(config), (host), (text)); \
+        assert_non_null(value_);                            \
+        assert_string_equal(value_, (expected));            \
+        free(value_);                                       \
+    } while (0)
+
+static void a_host_section_wins_over_bitsqd_wherever_it_stands(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config config;
+    char *message = NULL;
+
+    write_file(fixture->path, "[Host up.example.org]\nMethodOverride=post\n[bitsqd]\nMethodOverride=post-only\n"
+                              "UserAgent=ours/1\n[Host *.EXAMPLE.com:8080]\nMethodOverride=post\n[Host [::1]]\n"
+                              "UserAgent=six\n");
+    assert_int_equal(config_load(fixture->path, warn, &config, &message), 0);
+    assert_string_equal(warned, "");
+    assert_resolved(config, "up.example.org:80", ACCESS_METHOD_OVERRIDE, "post");
+    assert_resolved(config, "up.example.org:80", ACCESS_USER_AGENT, "ours/1");
+    assert_resolved(config, "other.example.org:80", ACCESS_METHOD_OVERRIDE, "post-only");
+    assert_resolved(config, "a.example.com:8080", ACCESS_METHOD_OVERRIDE, "post");
+    assert_resolved(config, "a.example.com:80", ACCESS_METHOD_OVERRIDE, "post-only");
+    assert_resolved(config, "[::1]:443", ACCESS_USER_AGENT, "six");
+    config_done(&config);
+}
+
+static void the_first_section_that_matches_decides(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config config;
+    char *message = NULL;
+
+    write_file(fixture->path, "[Host up.example.org]\nUserAgent=first\n[Host *.example.org]\nUserAgent=second\n"
+                              "Auth=basic\n[Host *]\nUserAgent=third\nNoProxy=\n");
+    assert_int_equal(config_load(fixture->path, warn, &config, &message), 0);
+    assert_resolved(config, "up.example.org:80", ACCESS_USER_AGENT, "first");
+    assert_resolved(config, "up.example.org:80", ACCESS_AUTH, "basic");
+    assert_resolved(config, "up.example.org:80", ACCESS_NOPROXY, "");
+    assert_resolved(config, "down.example.org:80", ACCESS_USER_AGENT, "second");
+    assert_resolved(config, "example.net:80", ACCESS_USER_AGENT, "third");
+    config_done(&config);
+}
+
+static void a_drop_in_overrules_the_section_of_the_same_pattern(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[128];
+    struct config config;
+    char *message = NULL;
+
+    write_file(fixture->path, "[bitsqd]\nAuth=basic\n[Host up]\nAuth=digest\nLenientAck=yes\n");
+    (void)snprintf(path, sizeof(path), "%s.d", fixture->path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    (void)snprintf(path, sizeof(path), "%s.d/20-more.conf", fixture->path);
+    write_file(path, "[Host UP]\nAuth=ntlm\n[Host *]\nAuth=negotiate\n[bitsqd]\nAuth=bearer\n");
+    assert_int_equal(config_load(fixture->path, warn, &config, &message), 0);
+    assert_int_equal(config.access_rules.count, 3);
+    assert_resolved(config, "up:80", ACCESS_AUTH, "ntlm");
+    assert_resolved(config, "down:80", ACCESS_AUTH, "negotiate");
+    assert_int_equal(config.access_rules.sections[0].access.flags, ACCESS_LENIENT_ACK);
+    assert_string_equal(config.access_rules.sections[2].access.texts[ACCESS_AUTH], "bearer");
+    config_done(&config);
+}
+
+static void paths_may_begin_in_the_home_folder(void **state)
+{
+    struct fixture *fixture = *state;
+    char expected[128];
+    struct config config;
+    char *message = NULL;
+
+    write_file(fixture->path, "[bitsqd]\nCredentialDirectory=~/secrets\nCACertificate=%h/ca.pem\n");
+    assert_int_equal(config_load(fixture->path, warn, &config, &message), 0);
+    (void)snprintf(expected, sizeof(expected), "%s/secrets", fixture->folder);
+    assert_string_equal(config.credential_directory, expected);
+    (void)snprintf(expected, sizeof(expected), "%s/ca.pem", fixture->folder);
+    assert_resolved(config, "up:80", ACCESS_CACERT, expected);
+    config_done(&config);
+}
+
+static void assert_refused(struct fixture *fixture, const char *text, const char *complaint)
+{
+    char expected[512];
+    struct config config;
+    char *message = NULL;
+
+    write_file(fixture->path, text);
+    assert_int_equal(config_load(fixture->path, warn, &config, &message), -EINVAL);
+    (void)snprintf(expected, sizeof(expected), "%s:%s", fixture->path, complaint);
+    assert_non_null(message);
+    assert_string_equal(message, expected);
+    free(message);
+}
+
+static void a_bad_choice_is_an_error_with_file_and_line_and_without_the_value(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_refused(fixture, "[Host up]\nAuth=kerberos\n",
+                   "2: the value of Auth= cannot be used: it takes basic, digest, ntlm, negotiate or bearer");
+    assert_refused(fixture, "[Host up]\n\nLenientAck=perhaps\n",
+                   "3: the value of LenientAck= cannot be used: it takes yes or no");
+    assert_refused(fixture, "[bitsqd]\nCACertificate=ca.pem\n",
+                   "2: the value of CACertificate= cannot be used: it needs an absolute path");
+    assert_refused(fixture, "[bitsqd]\nCredentialDirectory=secrets\n",
+                   "2: CredentialDirectory= needs an absolute path, or one that begins with ~/");
+    assert_refused(fixture, "[bitsqd]\nProxy=http://user:hunter2@proxy:3128\n",
+                   "2: the value of Proxy= cannot be used: a proxy's URL may not hold a user or password; store them "
+                   "with bitsq credential set NAME, and name them as proxy_credential");
+}
+
+static void a_pattern_that_matches_no_host_is_refused(void **state)
+{
+    static const char *const patterns[] = {
+        "", "http://up", "up.*", "up:0", "up:65536", "up:", "a b", "::1", "[::1", "[]", "up/x", "[::1]x",
+    };
+    char text[128];
+
+    for (size_t i = 0; i < ELEMENTS(patterns); i++) {
+        (void)snprintf(text, sizeof(text), "[Host %s]\nAuth=basic\n", patterns[i]);
+        assert_refused(*state, text,
+                       "2: a section is named as in [Host up.example.org], [Host *.example.org], [Host up:8080], "
+                       "[Host [::1]] or [Host *]");
+    }
+}
+
+static void other_keys_of_a_host_section_are_unknown(void **state)
+{
+    struct fixture *fixture = *state;
+    char expected[160];
+    struct config config;
+    char *message = NULL;
+
+    write_file(fixture->path, "[Host up]\nMaxActive=2\n");
+    assert_int_equal(config_load(fixture->path, warn, &config, &message), 0);
+    (void)snprintf(expected, sizeof(expected), "%s:2: there is no key MaxActive in [Host up]", fixture->path);
+    assert_memory_equal(warned, expected, strlen(expected));
+    assert_int_equal(config.settings.max_active, 4);
+    config_done(&config);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(no_file_means_the_defaults, set_up, tear_down),
     cmocka_unit_test_setup_teardown(keys_are_read_with_their_units, set_up, tear_down),
@@ -192,6 +348,14 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_bad_value_does_not_hide_where_the_queue_is, set_up, tear_down),
     cmocka_unit_test_setup_teardown(a_drop_in_overrules_the_file, set_up, tear_down),
     cmocka_unit_test_setup_teardown(fragments_go_below_the_floor_in_tests_only, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(a_host_section_wins_over_bitsqd_wherever_it_stands, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(the_first_section_that_matches_decides, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(a_drop_in_overrules_the_section_of_the_same_pattern, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(paths_may_begin_in_the_home_folder, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(a_bad_choice_is_an_error_with_file_and_line_and_without_the_value, set_up,
+                                    tear_down),
+    cmocka_unit_test_setup_teardown(a_pattern_that_matches_no_host_is_refused, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(other_keys_of_a_host_section_are_unknown, set_up, tear_down),
 };
 
 UNIT_MAIN(tests);
