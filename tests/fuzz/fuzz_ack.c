@@ -73,6 +73,12 @@ static void check_ack(const struct ack *ack)
     CHECK(memchr(ack->reply_url, '\0', sizeof(ack->reply_url)));
     CHECK(memchr(ack->location, '\0', sizeof(ack->location)));
     CHECK(memchr(ack->server, '\0', sizeof(ack->server)));
+    CHECK(is_text(ack->protocol, sizeof(ack->protocol)));
+    CHECK(is_text(ack->schemes, sizeof(ack->schemes)));
+    CHECK(memchr(ack->etag, '\0', sizeof(ack->etag)));
+    CHECK(memchr(ack->last_modified, '\0', sizeof(ack->last_modified)));
+    CHECK(!ack->has_range || (ack->has_content_range && ack->range_first <= ack->range_last));
+    CHECK(!ack->host_id_is_valid || (ack->has_host_id && !strpbrk(ack->host_id, "/@ \\?#%")));
     CHECK(!ack->has_next || !ack->has_bad_next);
     CHECK(ack->retry_after_usec == 0 || ack->retry_after_realtime_usec == 0);
     CHECK(ack->too_large || (ack->header_count <= HEADER_COUNT_MAX && ack->header_bytes <= HEADER_BYTES_MAX));
@@ -93,8 +99,10 @@ static void check_output(const struct session *session, const struct session_out
 /* The same answer again and again, until the attempt ends. */
 static void play_session(const struct ack *ack, enum session_phase phase)
 {
-    const struct session_parameters parameters = {
-        .size_bytes = 1000000, .fragment_max_bytes = FRAGMENT_MAX_BYTES, .no_progress_timeout_usec = UINT64_MAX};
+    const struct session_parameters parameters = {.size_bytes = 1000000,
+                                                  .fragment_max_bytes = FRAGMENT_MAX_BYTES,
+                                                  .no_progress_timeout_usec = UINT64_MAX,
+                                                  .wants_reply = phase == SESSION_REPLY};
     struct session_record record = {.phase = phase, .session_id = "x", .offset = 5000};
     struct exchange_outcome outcome = {.ack = *ack, .heads_sent = 1, .connection = 1};
     struct session_input in = {.event = SESSION_EVENT_START, .outcome = &outcome};
@@ -103,8 +111,10 @@ static void play_session(const struct ack *ack, enum session_phase phase)
 
     if (phase == SESSION_CANCEL)
         record.cancel_requested_usec = 1;
-    if (phase == SESSION_COMPLETE)
+    if (phase == SESSION_COMPLETE || phase == SESSION_REPLY)
         record.offset = parameters.size_bytes;
+    if (phase == SESSION_REPLY)
+        record.reply_url[0] = 'r';
     if (phase == SESSION_CREATE)
         record = (struct session_record){0};
     session_init(&session, &parameters, &record);
@@ -124,7 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     read_response(&ack, (const char *)data, size);
     check_ack(&ack);
-    for (int phase = SESSION_CREATE; phase <= SESSION_CANCEL; phase++)
+    for (int phase = SESSION_CREATE; phase <= SESSION_REPLY; phase++)
         play_session(&ack, (enum session_phase)phase);
     return 0;
 }
