@@ -36,6 +36,11 @@ static void ask(struct bed *bed, struct bed_exchange *exchange, struct transfer_
     bed_run(bed, &exchange->done);
 }
 
+static bool first_is_closed(void *userdata)
+{
+    return raw_server_closed(((struct bed *)userdata)->server) == 1;
+}
+
 static struct transfer_connection *begin(struct bed *bed, const struct raw_step *const *scripts, size_t count)
 {
     bed_begin(bed, scripts, count);
@@ -270,6 +275,72 @@ static void a_server_that_is_gone_before_the_answer_is_no_refusal(void **state)
     end(&bed, connection);
 }
 
+/* What was authenticated is the connection: another one begins from the start, and no body goes out over it. */
+static void a_body_waits_again_where_the_connection_was_lost(void **state)
+{
+    static const struct raw_step dying[] = {STEP_READ, STEP_SEND(ACK_EMPTY), STEP_CLOSE};
+    static const struct raw_step obliging[] = {STEP_READ, STEP_SEND(ACK_EMPTY), STEP_AGAIN};
+    static const struct raw_step *const scripts[] = {dying, obliging};
+    struct transfer_access access = basic;
+    struct bed bed;
+    struct bed_exchange exchange;
+
+    (void)state;
+    access.server.scheme = AUTH_NTLM;
+    struct transfer_connection *connection = begin(&bed, scripts, 2);
+    ask(&bed, &exchange, connection, &access, 0);
+    assert_int_equal(exchange.outcome.ack.status, 200);
+    bed_run_until(&bed, first_is_closed, &bed);
+    ask(&bed, &exchange, connection, &access, 1000);
+    assert_int_equal(exchange.outcome.transport, TRANSPORT_UNAUTHENTICATED);
+    assert_int_equal(exchange.outcome.heads_sent, 0);
+    assert_string_not_equal(exchange.outcome.text, "");
+    assert_int_equal(raw_server_requests(bed.server), 1);
+    end(&bed, connection);
+}
+
+static void a_server_that_closes_with_its_challenge_is_answered_on_a_new_connection(void **state)
+{
+    static const struct raw_step closing[] = {
+        STEP_READ,
+        STEP_SEND("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"r\"\r\nContent-Length: 0\r\n"
+                  "Connection: close\r\n\r\n"),
+        STEP_CLOSE};
+    static const struct raw_step obliging[] = {STEP_READ, STEP_SEND(ACK_EMPTY), STEP_AGAIN};
+    static const struct raw_step *const scripts[] = {closing, obliging};
+    struct bed bed;
+    struct bed_exchange exchange;
+
+    (void)state;
+    struct transfer_connection *connection = begin(&bed, scripts, 2);
+    ask(&bed, &exchange, connection, &basic, BODY_BYTES);
+    assert_int_equal(exchange.outcome.ack.status, 200);
+    assert_int_equal(exchange.outcome.heads_sent, 1);
+    assert_int_equal(exchange.outcome.connection, 2);
+    assert_int_equal(raw_server_body_crc32c(bed.server, 1), bed_crc32c(0, BODY_BYTES));
+    end(&bed, connection);
+}
+
+static void without_a_ticket_negotiate_ends_with_the_servers_refusal(void **state)
+{
+    static const struct raw_step refusing[] = {STEP_READ, STEP_SEND(WANTS("Negotiate")), STEP_AGAIN};
+    static const struct raw_step *const scripts[] = {refusing};
+    const struct transfer_access access = {.server = {.scheme = AUTH_NEGOTIATE}};
+    struct bed bed;
+    struct bed_exchange exchange;
+
+    (void)state;
+    assert_int_equal(setenv("KRB5CCNAME", "FILE:/nonexistent/tickets", 1), 0);
+    assert_int_equal(setenv("KRB5_CONFIG", "/dev/null", 1), 0);
+    struct transfer_connection *connection = begin(&bed, scripts, 1);
+    ask(&bed, &exchange, connection, &access, 0);
+    assert_int_equal(exchange.outcome.transport, TRANSPORT_OK);
+    assert_int_equal(exchange.outcome.ack.status, 401);
+    assert_string_equal(exchange.outcome.ack.schemes, "negotiate");
+    assert_null(strcasestr(raw_server_head(bed.server, 0), "Authorization"));
+    end(&bed, connection);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_password_goes_out_once_it_is_asked_for_and_with_the_whole_body),
     cmocka_unit_test(a_wrong_password_is_tried_once),
@@ -281,6 +352,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_early_challenge_is_answered_too),
     cmocka_unit_test(a_body_waits_for_its_connection_to_be_authenticated),
     cmocka_unit_test(a_server_that_is_gone_before_the_answer_is_no_refusal),
+    cmocka_unit_test(a_body_waits_again_where_the_connection_was_lost),
+    cmocka_unit_test(a_server_that_closes_with_its_challenge_is_answered_on_a_new_connection),
+    cmocka_unit_test(without_a_ticket_negotiate_ends_with_the_servers_refusal),
 };
 
 UNIT_MAIN(tests);
