@@ -22,12 +22,24 @@ _bitsq_complete_jobs()
     fi
 }
 
+# Names of credentials: files, so that no daemon is asked.
+_bitsq_complete_credentials()
+{
+    mapfile -t COMPREPLY < <(compgen -W "$(bitsq credential list --json=lines 2>/dev/null |
+        sed -n 's/^{"schema":"bitsq.credential\/1","name":"\([^"]*\)".*/\1/p')" -- "$cur")
+}
+
 _bitsq()
 {
     local cur prev words cword verb="" i options=""
     local common="--json --json=lines --color --help"
-    local verbs="add list show watch wait pause resume cancel retry remove daemon version help"
-    local states="queued blocked connecting transferring retrying paused cancelling done failed cancelled"
+    local verbs="add list show watch wait pause resume cancel retry remove set reply probe credential
+        daemon version help"
+    local states="queued blocked connecting transferring replying retrying paused cancelling done failed cancelled"
+
+    local access="--auth --credential --netrc --cert --key-file --cacert --pinned-key --proxy --proxy-credential --noproxy
+        --header-file --user-agent --method-override --protocol-guid --lenient-ack --restart-on-ambiguous --reply-strict
+        --reply-other-host --at-most-once --credentials-over-http"
 
     COMPREPLY=()
     if declare -F _get_comp_words_by_ref >/dev/null; then
@@ -53,13 +65,22 @@ _bitsq()
         --for) mapfile -t COMPREPLY < <(compgen -W "done started" -- "$cur"); return ;;
         -p | --priority) mapfile -t COMPREPLY < <(compgen -W "foreground high normal low" -- "$cur"); return ;;
         --if-exists) mapfile -t COMPREPLY < <(compgen -W "keep replace fail" -- "$cur"); return ;;
-        --from-file | --url-file) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-        -n | --name | --key | --fragment-size | --retry-delay | --no-progress-timeout | --timeout) return ;;
+        --empty) mapfile -t COMPREPLY < <(compgen -W "send refuse" -- "$cur"); return ;;
+        --auth) mapfile -t COMPREPLY < <(compgen -W "basic digest ntlm negotiate bearer" -- "$cur"); return ;;
+        --method-override) mapfile -t COMPREPLY < <(compgen -W "bits_post post post-only" -- "$cur"); return ;;
+        --credential | --proxy-credential) _bitsq_complete_credentials; return ;;
+        --from-file | --url-file | --cert | --key-file | --cacert | --pinned-key | --header-file | --token-file | -o | --output) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        -n | --name | --key | --fragment-size | --retry-delay | --no-progress-timeout | --timeout | --proxy | \
+            --noproxy | --user-agent | --protocol-guid | --user | --hosts | --token-command) return ;;
     esac
 
     case $verb in
-        add) options="--name --priority --hold --wait --quiet --from-file --null --key --if-exists --fragment-size
-            --retry-delay --no-progress-timeout --url-file --dry-run" ;;
+        add) options="--name --group --priority --reply --hold --wait --quiet --from-file --null --key --if-exists
+            --fragment-size --retry-delay --no-progress-timeout --url-file --empty --dry-run $access" ;;
+        set) options="--state --group --all --quiet --yes --url-file" ;;
+        reply) options="--output --quiet" ;;
+        probe) options="--url-file --timeout --quiet $access" ;;
+        credential) options="--user --token --token-file --token-command --auth --hosts --quiet" ;;
         list | ls) options="--state --group --all" ;;
         wait) options="--for --any --timeout --quiet" ;;
         pause | resume | retry) options="--state --group --all --quiet" ;;
@@ -72,13 +93,25 @@ _bitsq()
 
     case $verb in
         add) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+        set)
+            _bitsq_complete_jobs queued,blocked,connecting,transferring,replying,retrying,paused,failed
+            local keys="--priority --group --name --url --retry-delay --no-progress-timeout --fragment-size $access"
+            mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -S = -W "${keys//--/}" -- "$cur")
+            [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace ;;
+        reply) _bitsq_complete_jobs done,replying ;;
+        credential)
+            if [[ $prev == remove || $prev == set ]]; then
+                _bitsq_complete_credentials
+            else
+                mapfile -t COMPREPLY < <(compgen -W "set list remove" -- "$cur")
+            fi ;;
         daemon) mapfile -t COMPREPLY < <(compgen -W "status start reload restart stop" -- "$cur") ;;
         help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
         list | ls | show) _bitsq_complete_jobs "" ;;
-        watch | wait) _bitsq_complete_jobs queued,blocked,connecting,transferring,retrying,paused,cancelling ;;
-        pause) _bitsq_complete_jobs queued,blocked,connecting,transferring,retrying ;;
+        watch | wait) _bitsq_complete_jobs queued,blocked,connecting,transferring,replying,retrying,paused,cancelling ;;
+        pause) _bitsq_complete_jobs queued,blocked,connecting,transferring,replying,retrying ;;
         resume) _bitsq_complete_jobs paused ;;
-        cancel) _bitsq_complete_jobs queued,blocked,connecting,transferring,retrying,paused,failed ;;
+        cancel) _bitsq_complete_jobs queued,blocked,connecting,transferring,replying,retrying,paused,failed ;;
         retry) _bitsq_complete_jobs failed,retrying,cancelled ;;
         remove) _bitsq_complete_jobs done,failed,cancelled ;;
     esac

@@ -10,13 +10,19 @@ function __bitsq_jobs
         sed -n 's/^{"schema":"bitsq.job\/1","id":\([0-9]*\),.*"name":"\(.*\)","owner":.*/\1\t\2/p'
 end
 
+# Files, so that no daemon is asked.
+function __bitsq_credentials
+    bitsq credential list --json=lines 2>/dev/null |
+        sed -n 's/^{"schema":"bitsq.credential\/1","name":"\([^"]*\)".*/\1/p'
+end
+
 function __bitsq_verb
     __fish_seen_subcommand_from $argv
 end
 
-set -l verbs add list ls show watch wait pause resume cancel retry remove daemon version help
-set -l states queued blocked connecting transferring retrying paused cancelling done failed cancelled
-set -l moving queued,blocked,connecting,transferring,retrying
+set -l verbs add list ls show watch wait pause resume cancel retry remove set reply probe credential daemon version help
+set -l states queued blocked connecting transferring replying retrying paused cancelling done failed cancelled
+set -l moving queued,blocked,connecting,transferring,replying,retrying
 
 complete -c bitsq -f
 complete -c bitsq -n "not __bitsq_verb $verbs" -a add -d 'queue uploads'
@@ -29,6 +35,10 @@ complete -c bitsq -n "not __bitsq_verb $verbs" -a resume -d 'let paused jobs go 
 complete -c bitsq -n "not __bitsq_verb $verbs" -a cancel -d 'give uploads up'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a retry -d 'try failed jobs again'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a remove -d 'take finished jobs off the list'
+complete -c bitsq -n "not __bitsq_verb $verbs" -a set -d 'change what jobs were added with'
+complete -c bitsq -n "not __bitsq_verb $verbs" -a reply -d 'the reply of the application behind the server'
+complete -c bitsq -n "not __bitsq_verb $verbs" -a probe -d 'can this server take uploads'
+complete -c bitsq -n "not __bitsq_verb $verbs" -a credential -d 'keep a password or a token'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a daemon -d 'look at the daemon, or steer it'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a version -d 'print the version'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a help -d 'show help'
@@ -52,12 +62,54 @@ complete -c bitsq -n '__bitsq_verb add' -l retry-delay -x -d 'first pause after 
 complete -c bitsq -n '__bitsq_verb add' -l no-progress-timeout -x -d 'give up after so long'
 complete -c bitsq -n '__bitsq_verb add' -l url-file -r -F -d 'read the URL from a file'
 complete -c bitsq -n '__bitsq_verb add' -l dry-run -d 'check, queue nothing'
+complete -c bitsq -n '__bitsq_verb add' -s g -l group -x -a default -d 'group'
+complete -c bitsq -n '__bitsq_verb add' -l reply -d 'fetch the reply, =FILE: into FILE'
+complete -c bitsq -n '__bitsq_verb add' -l empty -x -a 'send refuse' -d 'what to do about an empty file'
+complete -c bitsq -n '__bitsq_verb add probe' -l auth -x -a 'basic digest ntlm negotiate bearer' -d 'basic, digest, ntlm, negotiate or bearer'
+complete -c bitsq -n '__bitsq_verb add probe' -l credential -x -a '(__bitsq_credentials)' -d 'user and password, or token: see bitsq credential'
+complete -c bitsq -n '__bitsq_verb add probe' -l netrc -d 'user and password from ~/.netrc'
+complete -c bitsq -n '__bitsq_verb add probe' -l cert -r -F -d 'the client\'s certificate, PEM'
+complete -c bitsq -n '__bitsq_verb add probe' -l key-file -r -F -d 'the key of the client\'s certificate, PEM'
+complete -c bitsq -n '__bitsq_verb add probe' -l cacert -r -F -d 'trust these issuers instead of the system\'s'
+complete -c bitsq -n '__bitsq_verb add probe' -l pinned-key -r -F -d 'the server\'s public key: sha256//BASE64, or a file'
+complete -c bitsq -n '__bitsq_verb add probe' -l proxy -x -d 'http://HOST:PORT or https://HOST:PORT; empty: none'
+complete -c bitsq -n '__bitsq_verb add probe' -l proxy-credential -x -a '(__bitsq_credentials)' -d 'user and password for the proxy'
+complete -c bitsq -n '__bitsq_verb add probe' -l noproxy -x -d 'go to these directly: host,.domain,10.0.0.0/8; * = all'
+complete -c bitsq -n '__bitsq_verb add probe' -l header-file -r -F -d 'send the headers in FILE with every request'
+complete -c bitsq -n '__bitsq_verb add probe' -l user-agent -x -d 'what the client calls itself'
+complete -c bitsq -n '__bitsq_verb add probe' -l method-override -x -a 'bits_post post post-only' -d 'bits_post, post or post-only'
+complete -c bitsq -n '__bitsq_verb add probe' -l protocol-guid -x -d 'what BITS-Supported-Protocols says'
+complete -c bitsq -n '__bitsq_verb add probe' -l lenient-ack -d 'a success without BITS-Packet-Type is an Ack'
+complete -c bitsq -n '__bitsq_verb add probe' -l restart-on-ambiguous -d 'after a fragment of unknown fate, begin anew'
+complete -c bitsq -n '__bitsq_verb add probe' -l reply-strict -d 'a missing reply is an error'
+complete -c bitsq -n '__bitsq_verb add probe' -l reply-other-host -d 'the reply may lie on another host'
+complete -c bitsq -n '__bitsq_verb add probe' -l at-most-once -d 'never upload twice, also where the end is unclear'
+complete -c bitsq -n '__bitsq_verb add probe' -l credentials-over-http -d 'send tokens also without TLS'
 
-complete -c bitsq -n '__bitsq_verb list ls pause resume cancel retry remove' -l state -x -a "$states" -d 'jobs in these states'
-complete -c bitsq -n '__bitsq_verb list ls pause resume cancel retry remove' -l group -x -a default -d 'jobs of this group'
-complete -c bitsq -n '__bitsq_verb list ls pause resume cancel retry remove' -l all -d 'every job'
-complete -c bitsq -n '__bitsq_verb cancel remove' -s y -l yes -d 'do not ask'
-complete -c bitsq -n '__bitsq_verb add wait pause resume cancel retry remove' -s q -l quiet -d 'no hints'
+set -l settings priority group name url retry-delay no-progress-timeout fragment-size \
+    auth credential netrc cert key-file cacert pinned-key \
+    proxy proxy-credential noproxy header-file user-agent method-override protocol-guid \
+    lenient-ack restart-on-ambiguous reply-strict reply-other-host at-most-once credentials-over-http
+complete -c bitsq -n '__bitsq_verb set' -a "$settings=" -d 'setting'
+complete -c bitsq -n '__bitsq_verb set' -a "(__bitsq_jobs $moving,paused,failed)"
+complete -c bitsq -n '__bitsq_verb set probe' -l url-file -r -F -d 'read the URL from a file'
+complete -c bitsq -n '__bitsq_verb reply' -a '(__bitsq_jobs done,replying)'
+complete -c bitsq -n '__bitsq_verb reply' -s o -l output -r -F -d 'write it to a file'
+complete -c bitsq -n '__bitsq_verb probe' -l timeout -x -d 'give up after so long'
+complete -c bitsq -n '__bitsq_verb credential' -a 'set list remove'
+complete -c bitsq -n '__bitsq_verb credential' -a '(__bitsq_credentials)'
+complete -c bitsq -n '__bitsq_verb credential' -l user -x -d 'the user'
+complete -c bitsq -n '__bitsq_verb credential' -l token -d 'a token from standard input'
+complete -c bitsq -n '__bitsq_verb credential' -l token-file -r -F -d 'the token is in a file'
+complete -c bitsq -n '__bitsq_verb credential' -l token-command -x -d 'prints the token'
+complete -c bitsq -n '__bitsq_verb credential' -l auth -x -a 'basic digest ntlm negotiate bearer' -d 'scheme'
+complete -c bitsq -n '__bitsq_verb credential' -l hosts -x -d 'which hosts may get it'
+
+complete -c bitsq -n '__bitsq_verb list ls pause resume cancel retry remove set' -l state -x -a "$states" -d 'jobs in these states'
+complete -c bitsq -n '__bitsq_verb list ls pause resume cancel retry remove set' -l group -x -a default -d 'jobs of this group'
+complete -c bitsq -n '__bitsq_verb list ls pause resume cancel retry remove set' -l all -d 'every job'
+complete -c bitsq -n '__bitsq_verb cancel remove set' -s y -l yes -d 'do not ask'
+complete -c bitsq -n '__bitsq_verb add wait pause resume cancel retry remove set reply probe credential' -s q -l quiet -d 'no hints'
 complete -c bitsq -n '__bitsq_verb wait' -l for -x -a 'done started' -d 'until when'
 complete -c bitsq -n '__bitsq_verb wait' -l any -d 'one of several is enough'
 complete -c bitsq -n '__bitsq_verb wait' -l timeout -x -d 'give up after so long'
