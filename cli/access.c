@@ -82,9 +82,11 @@ static int set_proxy(const struct cli *cli, bitsq_job_options *options, const ch
                         "%s may not hold a user or password, which other users could read in the process list and the "
                         "queue; store them with bitsq credential set NAME and add proxy-credential NAME",
                         label);
+    if (strcmp(value, "none") == 0)
+        value = "";
     if (*value != '\0' && strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0)
         return cli_fail(cli, EXIT_USAGE, "Usage",
-                        "%s %s is no proxy; write it as http://HOST:PORT or https://HOST:PORT", label, value);
+                        "%s %s is no proxy; write it as http://HOST:PORT, https://HOST:PORT or none", label, value);
     return setting_text(cli, options, label, key, value);
 }
 

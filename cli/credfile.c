@@ -91,7 +91,7 @@ static int write_all(int fd, const char *text, size_t size)
     return fsync(fd) < 0 ? -errno : 0;
 }
 
-int credential_write(const struct cli *cli, const char *folder, const char *name, const char *text, size_t size)
+static int write_credential(const struct cli *cli, const char *folder, const char *name, const char *text, size_t size)
 {
     _cleanup_free_ char *temporary = NULL, *path = NULL;
     _cleanup_close_ int folder_fd = -1, fd = -1;
@@ -101,7 +101,7 @@ int credential_write(const struct cli *cli, const char *folder, const char *name
         return code;
     if (asprintf(&temporary, "%s/.%.200s.XXXXXX", folder, name) < 0 || asprintf(&path, "%s/%s", folder, name) < 0)
         return cli_fail_memory(cli);
-    fd = mkostemp(temporary, O_CLOEXEC); /* 0600 from the start, whatever the umask */
+    fd = mkostemp(temporary, O_CLOEXEC);
     int r = fd < 0 ? -errno : write_all(fd, text, size);
     if (r >= 0 && rename(temporary, path) < 0)
         r = -errno;
@@ -113,6 +113,16 @@ int credential_write(const struct cli *cli, const char *folder, const char *name
         return cli_fail(cli, EXIT_OTHER, "Failed", "cannot write the credential %s: %s; check the folder and the disk",
                         path, strerror(-r));
     return 0;
+}
+
+int credential_write(const struct cli *cli, const char *folder, const char *name, const char *text, size_t size)
+{
+    /* exactly 0700 and 0600 from the start, whatever the caller's mask would add or take */
+    mode_t mask = umask(0077);
+    int code = write_credential(cli, folder, name, text, size);
+
+    (void)umask(mask);
+    return code;
 }
 
 /* ---- looking ---- */

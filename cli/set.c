@@ -38,16 +38,16 @@ static int set_url(const struct cli *cli, bitsq_job_options *options, const char
     return setting_text(cli, options, label, key, value);
 }
 
-/* The settings that are no access options; those that can be taken back have a default. */
+/* The settings that are no access options. FALLBACK: what KEY= means; "" = taken back; NULL = not possible. */
 static const struct {
     const char *key;
     setter_t set;
-    bool has_default;
+    const char *fallback;
 } settings[] = {
-    {"priority", set_priority, true},        {"url", set_url, false},
-    {"group", setting_text, true},           {"name", setting_text, true},
-    {"retry_delay", setting_duration, true}, {"no_progress_timeout", setting_duration, true},
-    {"fragment_size", setting_sizes, true},
+    {"priority", set_priority, "normal"},  {"url", set_url, NULL},
+    {"group", setting_text, "default"},    {"name", setting_text, NULL},
+    {"retry_delay", setting_duration, ""}, {"no_progress_timeout", setting_duration, ""},
+    {"fragment_size", setting_sizes, ""},
 };
 
 static void underscores(char *key)
@@ -85,17 +85,18 @@ static int take_setting(const struct cli *cli, bitsq_job_options *options, const
     for (size_t i = 0; i < ELEMENTS(settings); i++) {
         if (strcmp(settings[i].key, key) != 0)
             continue;
-        if (*value != '\0')
-            return settings[i].set(cli, options, label, key, value);
-        if (!settings[i].has_default)
+        if (*value == '\0' && !settings[i].fallback)
             return cli_fail(cli, EXIT_USAGE, "Usage", "%s cannot be taken back; write %s=VALUE", label, label);
-        return setting_text(cli, options, label, key, "");
+        if (*value == '\0' && *settings[i].fallback == '\0')
+            return bitsq_job_options_reset(options, key) < 0 ? cli_fail_memory(cli) : 0;
+        return settings[i].set(cli, options, label, key, *value == '\0' ? settings[i].fallback : value);
     }
     const struct access_option *option = access_option_find(key);
     if (!option)
         return fail_key(cli, label);
-    return *value == '\0' ? setting_text(cli, options, label, key, "")
-                          : access_option_set(cli, options, option, label, value);
+    if (*value == '\0')
+        return bitsq_job_options_reset(options, key) < 0 ? cli_fail_memory(cli) : 0;
+    return access_option_set(cli, options, option, label, value);
 }
 
 static int check(const struct args *args, const bitsq_job_options *options, const struct selection *selection)

@@ -49,7 +49,7 @@ enum access_kind {
     X("key-file", "FILE", ACCESS_FILE, NULL, "the key of the client's certificate, PEM")                     \
     X("cacert", "PATH", ACCESS_FILE_OR_FOLDER, NULL, "trust these issuers instead of the system's")          \
     X("pinned-key", "KEY", ACCESS_PIN, NULL, "the server's public key: sha256//BASE64, or a file")           \
-    X("proxy", "URL", ACCESS_PROXY, NULL, "http://HOST:PORT or https://HOST:PORT; \"\" = none")              \
+    X("proxy", "URL", ACCESS_PROXY, NULL, "http://HOST:PORT, https://HOST:PORT, or none")                    \
     X("proxy-credential", "NAME", ACCESS_NAME, NULL, "user and password for the proxy")                      \
     X("noproxy", "HOSTS", ACCESS_EMPTY_TEXT, NULL, "go to these directly: host,.domain,10.0.0.0/8; * = all") \
     X("header-file", "FILE", ACCESS_FILE, NULL, "send the headers in FILE with every request")               \

@@ -147,6 +147,8 @@ static void print_options(const bitsq_job *job)
                 continue;
             text = truth ? "yes" : "no";
         }
+        if (strcmp(key, "proxy") == 0 && *text == '\0')
+            text = "none";
         _cleanup_free_ char *safe = safe_text(text);
         (void)printf("%13s  ", label);
         for (; *key != '\0'; key++)

@@ -114,13 +114,18 @@ const char *bitsq_client_get_error_message(const bitsq_client *client);
 
 /*
  * Options are set by key; a key that is set again is replaced. The keys are those of org.bitsq1.Manager.AddJob; most
- * are long options of `bitsq add` too, with "-" for "_", and bitsq(1) says what each does: string   name, priority
- * (foreground, high, normal, low), group, key, if_exists (keep, replace, fail), auth, credential, cert, key_file,
- * cacert, pinned_key, proxy, proxy_credential, noproxy, header_file, user_agent, method_override, protocol_guid (all
- * paths absolute) boolean  hold (starts paused), netrc, lenient_ack, restart_on_ambiguous, reply_strict,
- * reply_other_host, at_most_once, credentials_over_http path     reply (an upload-reply job; the absolute path for the
- * server's reply, "" = the daemon keeps it) uint64   retry_delay, no_progress_timeout (microseconds) range
- * fragment_size (bytes) The daemon refuses keys that it does not know. -ENOMEM, or -EINVAL for text that is not UTF-8.
+ * are long options of `bitsq add` too, with "-" for "_", and bitsq(1) says what each does. All paths are absolute.
+ *
+ *   string   name, priority (foreground, high, normal, low), group, key, if_exists (keep, replace, fail),
+ *            empty (send, refuse), auth, credential, cert, key_file, cacert, pinned_key, proxy, proxy_credential,
+ *            noproxy, header_file, user_agent, method_override, protocol_guid
+ *   boolean  hold (starts paused), netrc, lenient_ack, restart_on_ambiguous, reply_strict, reply_other_host,
+ *            at_most_once, credentials_over_http
+ *   path     reply (where the server's reply goes: this makes an upload-reply job; "" = the daemon keeps it)
+ *   uint64   retry_delay, no_progress_timeout (microseconds)
+ *   range    fragment_size (bytes)
+ *
+ * The daemon refuses keys that it does not know. -ENOMEM, or -EINVAL for text that is not UTF-8.
  */
 int bitsq_job_options_new(bitsq_job_options **ret_options);
 bitsq_job_options *bitsq_job_options_free(bitsq_job_options *options);
@@ -130,6 +135,9 @@ int bitsq_job_options_set_boolean(bitsq_job_options *options, const char *key, i
 int bitsq_job_options_set_range(bitsq_job_options *options, const char *key, uint64_t least, uint64_t most);
 int bitsq_job_options_set_path(bitsq_job_options *options, const char *key, const char *value); /* bytes */
 void bitsq_job_options_unset(bitsq_job_options *options, const char *key);
+
+/* For bitsq_client_set(): takes the job's own choice of KEY back, so that the configuration's counts. */
+int bitsq_job_options_reset(bitsq_job_options *options, const char *key);
 
 /* 1 and the value where the key is set with that type, 0 where it is not. */
 int bitsq_job_options_get_string(const bitsq_job_options *options, const char *key, const char **ret_value);
@@ -275,8 +283,8 @@ int bitsq_client_control_job(bitsq_client *client, bitsq_verb verb, uint64_t id)
 
 /*
  * Changes SETTINGS of every job that matches, as bitsq_client_control(). The keys are those of bitsq_job_options, but
- * for key, if_exists, hold and reply; with url too, which starts the upload from zero. An empty string takes a choice
- * back.
+ * for key, if_exists, hold, empty and reply; with url too, which starts the upload from zero. bitsq_job_options_reset()
+ * takes choices back.
  */
 int bitsq_client_set(bitsq_client *client, const bitsq_filter *filter, const bitsq_job_options *settings,
                      uint64_t *ret_matched, uint64_t *ret_failed);

@@ -4,11 +4,14 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+
+#define RESET_KEY "reset" /* of Job.Set: the options to take back */
 
 struct option {
     char *key;
-    char type; /* as in D-Bus: s, t, b; r = (tt), y = ay */
+    char type; /* as in D-Bus: s, t, b; r = (tt), y = ay, a = as, separated by line breaks */
     char *string;
     uint64_t number; /* t, b, and the first of r */
     uint64_t second;
@@ -119,6 +122,16 @@ _public_ int bitsq_job_options_set_path(bitsq_job_options *options, const char *
     return options_set(options, key, (struct option){.type = 'y', .string = (char *)value});
 }
 
+_public_ int bitsq_job_options_reset(bitsq_job_options *options, const char *key)
+{
+    const struct option *option = options_find(options, RESET_KEY, 'a');
+    _cleanup_free_ char *list = NULL;
+
+    if (asprintf(&list, "%s%s\n", option ? option->string : "", key) < 0)
+        return -ENOMEM;
+    return options_set(options, RESET_KEY, (struct option){.type = 'a', .string = list});
+}
+
 _public_ void bitsq_job_options_unset(bitsq_job_options *options, const char *key)
 {
     const struct option *found = options_find(options, key, 0);
@@ -201,6 +214,27 @@ static int append_path(const struct option *option, sd_bus_message *m)
     return sd_bus_message_close_container(m);
 }
 
+static int append_list(const struct option *option, sd_bus_message *m)
+{
+    _cleanup_free_ char *list = strdup(option->string);
+    char *rest = NULL;
+
+    if (!list)
+        return -ENOMEM;
+    int r = sd_bus_message_open_container(m, 'e', "sv");
+    if (r >= 0)
+        r = sd_bus_message_append(m, "s", option->key);
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'v', "as");
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'a', "s");
+    for (const char *word = strtok_r(list, "\n", &rest); r >= 0 && word; word = strtok_r(NULL, "\n", &rest))
+        r = sd_bus_message_append(m, "s", word);
+    for (int level = 0; r >= 0 && level < 3; level++)
+        r = sd_bus_message_close_container(m);
+    return r;
+}
+
 static int option_append(const struct option *option, sd_bus_message *m)
 {
     switch (option->type) {
@@ -212,6 +246,8 @@ static int option_append(const struct option *option, sd_bus_message *m)
         return sd_bus_message_append(m, "{sv}", option->key, "b", (int)option->number);
     case 'y':
         return append_path(option, m);
+    case 'a':
+        return append_list(option, m);
     default:
         return sd_bus_message_append(m, "{sv}", option->key, "(tt)", option->number, option->second);
     }

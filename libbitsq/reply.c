@@ -9,7 +9,7 @@ _public_ int bitsq_client_open_reply(bitsq_client *client, uint64_t id, int *ret
     _cleanup_(sd_bus_message_unref_p) sd_bus_message *call = NULL, *reply = NULL;
     int fd;
 
-    int r = client_job_call(client, id, "OpenReply", &call);
+    int r = client_job_call(client, id, JOB_OPEN_REPLY, &call);
     if (r < 0 || (r = client_call(client, call, &reply)) < 0 ||
         (r = client_check_reply(client, sd_bus_message_read(reply, "h", &fd))) < 0)
         return r;
