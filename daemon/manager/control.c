@@ -149,6 +149,15 @@ static bool refuse_running(struct control *control, uint64_t id)
     return true;
 }
 
+static void bid_farewell(struct control *control, uint64_t id)
+{
+    _cleanup_(job_free_p) struct job *job = NULL;
+
+    if (control->change.url && store_get(control->manager->store, id, &job) >= 0 &&
+        (control->any_owner || job->owner == control->caller) && job->state != JOB_DONE)
+        manager_bid_farewell(control->manager, job);
+}
+
 static int submit_step(struct control *control)
 {
     size_t left = control->count - control->next;
@@ -165,8 +174,10 @@ static int submit_step(struct control *control)
     command->items_count = 0;
     for (size_t i = 0; i < count; i++) {
         uint64_t id = control->ids[control->next++];
-        if (!refuse_running(control, id))
-            command->items[command->items_count++].id = id;
+        if (refuse_running(control, id))
+            continue;
+        bid_farewell(control, id);
+        command->items[command->items_count++].id = id;
     }
     command->done = on_step;
     command->userdata = control;

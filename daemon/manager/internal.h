@@ -40,6 +40,8 @@ struct manager {
     TAILQ_HEAD(, runner) runners;
     size_t runners_count;
     LIST_HEAD(, spare_connection) spares;
+    LIST_HEAD(, farewell) farewells;
+    size_t farewells_count;
     LIST_HEAD(, addition) additions; /* whose files are being looked at, or whose commit is under way */
     bool stopping;
     unsigned url_changes;    /* under way: nothing starts */
@@ -94,6 +96,10 @@ int manager_fault_stopping(struct manager_error *error);
 int manager_take_connection(struct manager *manager, const char *host, struct transfer_connection **ret);
 void manager_spare_connection(struct manager *manager, const char *host, struct transfer_connection *connection);
 void manager_purge_connections(struct manager *manager);
+
+/* farewell.c: before the URL of JOB, which does not run, is changed. */
+void manager_bid_farewell(struct manager *manager, const struct job *job);
+void manager_drop_farewells(struct manager *manager);
 
 void manager_runner_started(struct manager *manager, struct runner *runner);
 

@@ -340,6 +340,7 @@ int manager_new(const struct manager_options *options, struct manager **ret)
         return -ENOMEM;
     TAILQ_INIT(&manager->runners);
     LIST_INIT(&manager->spares);
+    LIST_INIT(&manager->farewells);
     LIST_INIT(&manager->additions);
     manager->event = sd_event_ref(options->event);
     manager->store = options->store;
@@ -419,6 +420,7 @@ struct manager *manager_free(struct manager *manager)
         runner_free(runner);
     }
     manager_purge_connections(manager);
+    manager_drop_farewells(manager);
     sd_event_source_disable_unref(manager->mailbox_source);
     sd_event_source_disable_unref(manager->schedule_source);
     sd_event_source_disable_unref(manager->wake_source);

@@ -88,6 +88,21 @@ def test_a_new_url_takes_the_upload_elsewhere(home, serve):
     assert (server.root / "target").read_bytes() == source.read_bytes()
 
 
+def test_the_session_at_the_old_server_is_cancelled(home, serve):
+    with ScriptedServer() as old:
+        new = serve()
+        old.handler.script["Fragment"] = Answer(503, [("BITS-Packet-Type", "Ack"), ("Retry-After", "3600")])
+        bus = home.daemon().bus
+        source = home.file(size=10_000)
+        job = bus.add(source, old.url + "target")
+        bus.wait(job, "retrying")
+        change(bus, job, url=new.url + "/target")
+        assert bus.wait(job, "done", "failed")["State"] == "done"
+        old.wait_for(lambda s: s.packets("Cancel-Session"))
+        assert [r.session for r in old.requests if r.packet == "Cancel-Session"] == [old.handler.history[0].id]
+    assert (new.root / "target").read_bytes() == source.read_bytes()
+
+
 def test_the_url_of_a_running_job_stays(home):
     with ScriptedServer() as server:
         go_on = threading.Event()
