@@ -27,14 +27,14 @@ unsigned long auth_bits(enum auth_scheme scheme)
 }
 
 /* With Negotiate an empty user stands for whoever holds the ticket. */
-static const char *user_of(const struct transfer_secret *secret)
+const char *auth_user(const struct transfer_secret *secret)
 {
     return secret->user || secret->scheme != AUTH_NEGOTIATE ? secret->user : "";
 }
 
-static const char *password_of(const struct transfer_secret *secret)
+const char *auth_password(const struct transfer_secret *secret)
 {
-    return secret->password || !user_of(secret) ? secret->password : "";
+    return secret->password || !auth_user(secret) ? secret->password : "";
 }
 
 static bool may_authenticate(const struct transfer *transfer)
@@ -103,8 +103,8 @@ int transfer_set_credentials(struct transfer *transfer)
 
     transfer->scheme = secret->scheme;
     SET(CURLOPT_HTTPAUTH, auth_bits(secret->scheme));
-    SET(CURLOPT_USERNAME, user_of(secret));
-    SET(CURLOPT_PASSWORD, password_of(secret));
+    SET(CURLOPT_USERNAME, auth_user(secret));
+    SET(CURLOPT_PASSWORD, auth_password(secret));
     SET(CURLOPT_GSSAPI_DELEGATION, (long)CURLGSSAPI_DELEGATION_NONE);
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED); /* read by io, for the user whose job it is */
     return 0;

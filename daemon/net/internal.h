@@ -141,7 +141,9 @@ bool transfer_lacks_authentication(const struct transfer *transfer);
 void transfer_note_authenticated(struct transfer *transfer); /* with each head of a response */
 
 /* credentials.c */
-unsigned long auth_bits(enum auth_scheme scheme); /* CURLAUTH_*, such that nothing goes out unasked */
+unsigned long auth_bits(enum auth_scheme scheme);            /* CURLAUTH_*, such that nothing goes out unasked */
+const char *auth_user(const struct transfer_secret *secret); /* "" = whoever holds the ticket */
+const char *auth_password(const struct transfer_secret *secret);
 int append_header(struct curl_slist **headers, const char *line);
 void free_headers(struct curl_slist *headers); /* and overwrites them: a token may be among them */
 /* The lines of the user's own, and the token, as far as they may go where TRANSFER goes. */

@@ -23,18 +23,17 @@ static bool has_proxy(const struct transfer *transfer)
 
 static int set_credentials(CURL *easy, const struct transfer_secret *secret)
 {
-    unsigned long bits = secret ? auth_bits(secret->scheme) : CURLAUTH_NONE;
-    /* An empty user makes Negotiate take the user's ticket. */
-    const char *nobody = bits & CURLAUTH_NEGOTIATE ? "" : NULL;
+    unsigned long bits = auth_bits(secret->scheme);
 
     SET(CURLOPT_PROXYAUTH, bits);
-    SET(CURLOPT_PROXYUSERNAME, bits != CURLAUTH_NONE && secret->user ? secret->user : nobody);
-    SET(CURLOPT_PROXYPASSWORD, bits != CURLAUTH_NONE && secret->password ? secret->password : nobody);
+    SET(CURLOPT_PROXYUSERNAME, bits != CURLAUTH_NONE ? auth_user(secret) : NULL);
+    SET(CURLOPT_PROXYPASSWORD, bits != CURLAUTH_NONE ? auth_password(secret) : NULL);
     return 0;
 }
 
 int transfer_set_proxy(struct transfer *transfer)
 {
+    static const struct transfer_secret none = {0};
     CURL *easy = transfer->connection->easy;
 
     transfer->uses_proxy = has_proxy(transfer);
@@ -47,7 +46,7 @@ int transfer_set_proxy(struct transfer *transfer)
     /* nor are the headers for the server, with their secrets, for the proxy. */
     SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
     SET(CURLOPT_PROXYHEADER, NULL);
-    return set_credentials(easy, transfer->uses_proxy ? &transfer->job.access->proxy : NULL);
+    return set_credentials(easy, transfer->uses_proxy ? &transfer->job.access->proxy : &none);
 }
 
 /* The answer to the last CONNECT, 0 = none. */
