@@ -5,6 +5,7 @@
 #include "support/unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,11 +27,12 @@ static pid_t child;
 
 static int reply_job(sd_bus_message *reply, uint64_t id)
 {
-    return sd_bus_message_append(reply, "a{sv}", 7, "Id", "t", id, "Name", "s", "report.iso", "State", "s", "retrying",
+    return sd_bus_message_append(reply, "a{sv}", 9, "Id", "t", id, "Name", "s", "report.iso", "State", "s", "retrying",
                                  "Error", "(sus)", "BG_E_HTTP_ERROR_503", 0x801901f7u, "busy", "Later", "s", "unknown",
                                  "ErrorDetails", "a{sv}", 2, "http_status", "u", 503u, "phase", "s", "Fragment",
                                  "AttemptLog", "a(tsists)", 1, UINT64_C(5), "E", 503, "Fragment", UINT64_C(9),
-                                 "192.0.2.1:80");
+                                 "192.0.2.1:80", "Type", "s", "upload-reply", "Reply", "a{sv}", 4, "path", "ay", 3, '/',
+                                 0xe9, 'r', "received", "t", UINT64_C(7), "size", "t", UINT64_MAX, "stored", "b", 0);
 }
 
 static int answer_query(const struct fake *fake, sd_bus_message *m, sd_bus_message *reply)
@@ -49,6 +51,73 @@ static int answer_query(const struct fake *fake, sd_bus_message *m, sd_bus_messa
         r = sd_bus_message_close_container(reply);
     uint64_t next = fake->pages < 0 ? 1 : after + 1 < (uint64_t)fake->pages ? after + 1 : 0;
     return r < 0 ? r : sd_bus_message_append(reply, "tt", next, UINT64_C(0));
+}
+
+/* Of "set": how many keys came is told as matched, how many of them are taken back as failed. */
+static int answer_set(sd_bus_message *m, sd_bus_message *reply)
+{
+    uint64_t keys = 0, resets = 0;
+    const char *key, *name;
+
+    int r = sd_bus_message_skip(m, "a{sv}");
+    if (r >= 0)
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+    while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+        keys++;
+        if ((r = sd_bus_message_read(m, "s", &key)) < 0)
+            break;
+        if (strcmp(key, "reset") != 0) {
+            r = sd_bus_message_skip(m, "v");
+        } else {
+            r = sd_bus_message_enter_container(m, 'v', "as");
+            if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "s");
+            while (r >= 0 && (r = sd_bus_message_read(m, "s", &name)) > 0)
+                resets++;
+            if (r >= 0 && (r = sd_bus_message_exit_container(m)) >= 0)
+                r = sd_bus_message_exit_container(m);
+        }
+        if (r >= 0)
+            r = sd_bus_message_exit_container(m);
+    }
+    return r < 0 ? r : sd_bus_message_append(reply, "tta(tss)", keys, resets, 0);
+}
+
+static int answer_control(sd_bus_message *m, sd_bus_message *reply)
+{
+    const char *verb;
+
+    int r = sd_bus_message_read(m, "s", &verb);
+    if (r >= 0 && strcmp(verb, "set") == 0)
+        return answer_set(m, reply);
+    return r < 0 ? r
+                 : sd_bus_message_append(reply, "tta(tss)", UINT64_C(1), UINT64_C(1), 1, UINT64_C(12),
+                                         BITSQ_ERROR_INVALID_STATE, "it is done");
+}
+
+static int answer_probe(sd_bus_message *m, sd_bus_message *reply)
+{
+    const char *url;
+
+    int r = sd_bus_message_read(m, "s", &url);
+    if (r >= 0 && strcmp(url, "http://slow/x") == 0)
+        return 0; /* no answer */
+    if (r >= 0)
+        r = sd_bus_message_append(reply, "a{sv}", 5, "findings", "a(ssss)", 2, "verb", "problem", "it is blocked",
+                                  "use POST", "ping", "ok", "answered", "", "usable", "b", 1, "latency", "t",
+                                  UINT64_C(1500), "address", "s", "192.0.2.1", "later", "as", 1, "x");
+    return r;
+}
+
+/* A descriptor of a file that says "hi". */
+static int answer_reply(sd_bus_message *reply)
+{
+    char path[] = "/tmp/bitsq-reply-XXXXXX";
+    _cleanup_close_ int fd = mkostemp(path, O_CLOEXEC);
+
+    if (fd < 0 || unlink(path) < 0 || write(fd, "hi", 2) != 2 || lseek(fd, 0, SEEK_SET) < 0)
+        return -EIO;
+    return sd_bus_message_append(reply, "h", fd);
 }
 
 static int send_signals(sd_bus *bus)
@@ -91,8 +160,13 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
             return sd_bus_reply_method_errorf(m, BITSQ_ERROR_NO_SUCH_JOB, "no job has the key %s", text);
         r = sd_bus_message_append(reply, "o", "/org/bitsq1/jobs/18446744073709551615");
     } else if (strcmp(member, "ControlJobs") == 0) {
-        r = sd_bus_message_append(reply, "tta(tss)", UINT64_C(1), UINT64_C(1), 1, UINT64_C(12),
-                                  BITSQ_ERROR_INVALID_STATE, "it is done");
+        r = answer_control(m, reply);
+    } else if (strcmp(member, "OpenReply") == 0) {
+        r = answer_reply(reply);
+    } else if (strcmp(member, "Probe") == 0) {
+        r = answer_probe(m, reply);
+        if (r == 0)
+            return 1;
     } else if (strcmp(member, "Unsubscribe") == 0) {
         return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_UNKNOWN_METHOD, "an older daemon");
     } else if (strcmp(member, "Reload") == 0) {
@@ -220,6 +294,14 @@ static void a_query_walks_over_all_pages(void **state)
         assert_int_equal(acknowledged, 9);
         assert_int_equal(bitsq_job_get_attempt(job, 1, NULL, NULL, NULL, NULL, NULL), 0);
         assert_null(bitsq_job_get_gate(job, 0));
+        assert_string_equal(bitsq_job_get_type(job), "upload-reply");
+        assert_string_equal(bitsq_job_get_reply_path(job), "/\xe9r");
+        assert_int_equal(bitsq_job_get_reply_received(job), 7);
+        assert_int_equal(bitsq_job_get_reply_size(job, &acknowledged), 0);
+        assert_false(bitsq_job_get_reply_stored(job));
+        assert_string_equal(bitsq_job_get_server_host(job), "");
+        assert_string_equal(bitsq_job_get_attempt_address(job, 0), "192.0.2.1:80");
+        assert_string_equal(bitsq_job_get_attempt_address(job, 1), "");
         (void)bitsq_job_free(job);
     }
     assert_int_equal(bitsq_query_next(query, &job), 0);
@@ -330,7 +412,112 @@ static void errors_have_names_and_sentences(void **state)
     finish(client);
 }
 
+static void options_keep_their_types_and_can_be_taken_out(void **state)
+{
+    _cleanup_(bitsq_job_options_free_p) bitsq_job_options *options = NULL;
+    const char *text = "untouched";
+    uint64_t number;
+    int truth;
+
+    (void)state;
+    assert_int_equal(bitsq_job_options_new(&options), 0);
+    assert_null(bitsq_job_options_get_key(NULL, 0));
+    assert_int_equal(bitsq_job_options_set_path(options, "reply", "/caf\xe9"), 0);
+    assert_int_equal(bitsq_job_options_set_string(options, "cert", "/caf\xe9"), -EINVAL);
+    assert_int_equal(bitsq_job_options_set_boolean(options, "netrc", 1), 0);
+    assert_int_equal(bitsq_job_options_set_string(options, "proxy", ""), 0);
+    assert_int_equal(bitsq_job_options_get_string(options, "reply", &text), 0);
+    assert_string_equal(text, "untouched");
+    assert_int_equal(bitsq_job_options_get_path(options, "reply", &text), 1);
+    assert_string_equal(text, "/caf\xe9");
+    assert_int_equal(bitsq_job_options_get_path(options, "proxy", &text), 0);
+    assert_string_equal(bitsq_job_options_get_key(options, 2), "proxy");
+    assert_null(bitsq_job_options_get_key(options, 3));
+    bitsq_job_options_unset(options, "reply");
+    bitsq_job_options_unset(options, "never set");
+    assert_null(bitsq_job_options_get_key(options, 2));
+    assert_int_equal(bitsq_job_options_get_boolean(options, "netrc", &truth), 1);
+    assert_int_equal(bitsq_job_options_get_string(options, "proxy", &text), 1);
+    assert_int_equal(bitsq_job_options_get_uint64(options, "netrc", &number), 0);
+}
+
+static void settings_and_those_to_take_back_reach_the_daemon(void **state)
+{
+    _cleanup_(bitsq_job_options_free_p) bitsq_job_options *options = NULL;
+    _cleanup_(bitsq_filter_free_p) bitsq_filter *filter = NULL;
+    bitsq_client *client = connect_to((struct fake){.version = BITSQ_VERSION}, 0, 0);
+    uint64_t keys, resets;
+
+    (void)state;
+    assert_int_equal(bitsq_filter_new(&filter), 0);
+    assert_int_equal(bitsq_filter_add_id(filter, 12), 0);
+    assert_int_equal(bitsq_job_options_new(&options), 0);
+    assert_int_equal(bitsq_job_options_set_string(options, "priority", "high"), 0);
+    assert_int_equal(bitsq_job_options_set_path(options, "path", "/x"), 0);
+    assert_int_equal(bitsq_job_options_reset(options, "proxy"), 0);
+    assert_int_equal(bitsq_job_options_reset(options, "netrc"), 0);
+    assert_int_equal(bitsq_client_set(client, filter, options, &keys, &resets), 0);
+    assert_int_equal(keys, 3);
+    assert_int_equal(resets, 2);
+    finish(client);
+}
+
+static void a_probe_tells_what_it_found(void **state)
+{
+    bitsq_client *client = connect_to((struct fake){.version = BITSQ_VERSION}, 0, 0);
+    const char *name, *verdict, *text, *remedy;
+    bitsq_probe *probe;
+
+    (void)state;
+    assert_int_equal(bitsq_client_probe(client, "http://h/x", NULL, UINT64_C(60000000), &probe), 0);
+    assert_true(bitsq_probe_is_usable(probe));
+    assert_int_equal(bitsq_probe_get_latency(probe), 1500);
+    assert_string_equal(bitsq_probe_get_address(probe), "192.0.2.1");
+    assert_int_equal(bitsq_probe_get_finding(probe, 0, &name, &verdict, &text, &remedy), 1);
+    assert_string_equal(name, "verb");
+    assert_string_equal(verdict, "problem");
+    assert_string_equal(text, "it is blocked");
+    assert_string_equal(remedy, "use POST");
+    assert_int_equal(bitsq_probe_get_finding(probe, 1, NULL, NULL, NULL, &remedy), 1);
+    assert_string_equal(remedy, "");
+    assert_int_equal(bitsq_probe_get_finding(probe, 2, &name, NULL, NULL, NULL), 0);
+    assert_null(bitsq_probe_free(probe));
+    assert_null(bitsq_probe_free(NULL));
+    finish(client);
+}
+
+static void a_probe_ends_with_its_timeout(void **state)
+{
+    bitsq_client *client = connect_to((struct fake){.version = BITSQ_VERSION}, 0, 0);
+    bitsq_probe *probe;
+
+    (void)state;
+    assert_int_equal(bitsq_client_probe(client, "http://slow/x", NULL, 1000, &probe), -ETIMEDOUT);
+    assert_string_equal(bitsq_client_get_error_name(client), "TimedOut");
+    finish(client);
+}
+
+static void a_reply_is_the_caller_s_descriptor(void **state)
+{
+    bitsq_client *client = connect_to((struct fake){.version = BITSQ_VERSION}, 0, 0);
+    char text[8] = "";
+    int fd;
+
+    (void)state;
+    assert_int_equal(bitsq_client_open_reply(client, 7, &fd), 0);
+    finish(client);
+    assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    assert_int_equal(read(fd, text, sizeof(text)), 2);
+    assert_string_equal(text, "hi");
+    assert_int_equal(close(fd), 0);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(options_keep_their_types_and_can_be_taken_out),
+    cmocka_unit_test(settings_and_those_to_take_back_reach_the_daemon),
+    cmocka_unit_test(a_probe_tells_what_it_found),
+    cmocka_unit_test(a_probe_ends_with_its_timeout),
+    cmocka_unit_test(a_reply_is_the_caller_s_descriptor),
     cmocka_unit_test(a_daemon_of_another_version_is_refused_with_the_remedy),
     cmocka_unit_test(it_is_accepted_by_who_wants_to_replace_it),
     cmocka_unit_test(a_correction_release_is_no_other_version),
