@@ -52,6 +52,13 @@ void probe_init(struct probe *probe, const struct session_parameters *parameters
     probe->method = parameters->method;
 }
 
+void probe_set_obstacle(struct probe *probe, const char *name, const char *text)
+{
+    probe->stage = PROBE_STAGE_END;
+    probe->findings_count = 0;
+    add(probe, name, PROBE_PROBLEM, "", "%.250s", text);
+}
+
 static enum exchange_kind kind_of(enum probe_stage stage)
 {
     switch (stage) {
@@ -262,7 +269,10 @@ static void note_session(struct probe *probe, const struct ack *ack)
 
     add(probe, "session", PROBE_OK, "", "the server opens upload sessions%s%s",
         ack->has_server ? "; it calls itself " : "", ack->server);
-    if (!ack->is_ack)
+    if (!ack->is_ack && probe->parameters.lenient_ack)
+        add(probe, "ack", PROBE_NOTE, "",
+            "its answers lack \"BITS-Packet-Type: Ack\"; they count as such, for so it was chosen");
+    else if (!ack->is_ack)
         add(probe, "ack", PROBE_PROBLEM, "use --lenient-ack", "its answers lack \"BITS-Packet-Type: Ack\"");
     if (!ack->has_protocol)
         add(probe, "protocol", PROBE_NOTE, "", "the server does not say which protocol it chose");
@@ -428,4 +438,21 @@ enum probe_action probe_step(struct probe *probe, const struct exchange_outcome 
         return PROBE_DONE;
     }
     return PROBE_DONE;
+}
+
+bool probe_is_usable(const struct probe *probe)
+{
+    static const char *const of_large_files[] = {"size", "offsets"};
+
+    if (!probe->opened)
+        return false;
+    for (size_t i = 0; i < probe->findings_count; i++) {
+        const struct probe_finding *finding = &probe->findings[i];
+        bool spares_small = false;
+        for (size_t j = 0; j < ELEMENTS(of_large_files); j++)
+            spares_small = spares_small || strcmp(finding->name, of_large_files[j]) == 0;
+        if (finding->verdict == PROBE_PROBLEM && !spares_small)
+            return false;
+    }
+    return true;
 }

@@ -63,9 +63,18 @@ struct probe {
     int refusal_status;
 };
 
-/* Of PARAMETERS, the verb, the GUID and the time-outs count. */
+/* Of PARAMETERS, the verb, the GUID, the leniency and the time-outs count. */
 void probe_init(struct probe *probe, const struct session_parameters *parameters);
+
+/* Something outside of the server stands in the way: the only finding, and nothing is sent. */
+void probe_set_obstacle(struct probe *probe, const char *name, const char *text);
 
 /* OUTCOME is NULL at first. */
 enum probe_action probe_step(struct probe *probe, const struct exchange_outcome *outcome,
                              struct exchange_request *ret_request);
+
+/*
+ * Of a probe that is done: whether a file can be uploaded with the parameters as they are. How large it may be is
+ * another question.
+ */
+bool probe_is_usable(const struct probe *probe);

@@ -104,15 +104,14 @@ static void serve(struct server *server, const struct exchange_request *request,
     }
 }
 
-static void run(struct server *server, struct probe *probe)
+static void run_with(struct server *server, const struct session_parameters *parameters, struct probe *probe)
 {
-    const struct session_parameters parameters = {.connect_timeout_usec = 1, .response_timeout_usec = 2};
     struct exchange_request request;
     struct exchange_outcome outcome;
 
     if (!server->create)
         server->create = "BITS-Session-Id: {x}\nBITS-Protocol: " BITS_PROTOCOL_GUID;
-    probe_init(probe, &parameters);
+    probe_init(probe, parameters);
     enum probe_action action = probe_step(probe, NULL, &request);
     while (action == PROBE_SEND) {
         assert_true(server->requests < 50);
@@ -124,6 +123,13 @@ static void run(struct server *server, struct probe *probe)
         assert_true(probe->findings[i].text[0] != '\0');
         assert_true(probe->findings[i].verdict != PROBE_PROBLEM || probe->findings[i].remedy[0] != '\0');
     }
+}
+
+static void run(struct server *server, struct probe *probe)
+{
+    const struct session_parameters parameters = {.connect_timeout_usec = 1, .response_timeout_usec = 2};
+
+    run_with(server, &parameters, probe);
 }
 
 static const struct probe_finding *find(const struct probe *probe, const char *name)
@@ -157,6 +163,7 @@ static void a_right_server_has_no_problem_and_keeps_no_session(void **state)
     assert_finding(&probe, "cancel", OK, "cancelled");
     assert_finding(&probe, "protocol", OK, "BITS 1.5");
     assert_int_equal(server.requests, 4);
+    assert_true(probe_is_usable(&probe));
 }
 
 static void a_blocked_verb_names_the_override_that_passes(void **state)
@@ -170,6 +177,7 @@ static void a_blocked_verb_names_the_override_that_passes(void **state)
         run(&server, &probe);
         assert_finding(&probe, "verb", PROBLEM, "--method-override post");
         assert_finding(&probe, "size", OK, "1 TiB");
+        assert_false(probe_is_usable(&probe));
     }
 }
 
@@ -192,6 +200,7 @@ static void a_server_that_takes_no_upload_by_any_verb_is_named_by_its_first_answ
         run(&server, &probe);
         assert_finding(&probe, "session", PROBLEM, table[i].words);
         assert_null(find(&probe, "verb"));
+        assert_false(probe_is_usable(&probe));
         assert_int_equal(server.requests, 4);
     }
 }
@@ -253,6 +262,7 @@ static void a_limit_is_bracketed_by_a_few_sessions(void **state)
     run(&server, &probe);
     assert_finding(&probe, "size", PROBLEM, "between 1 GiB and 4 GiB");
     assert_int_equal(server.requests, 10);
+    assert_true(probe_is_usable(&probe));
     run(&small, &probe);
     assert_finding(&probe, "size", PROBLEM, "not even files of 10 MB");
 }
@@ -290,6 +300,10 @@ static void answers_without_the_packet_type_call_for_leniency(void **state)
     (void)state;
     run(&server, &probe);
     assert_finding(&probe, "ack", PROBLEM, "--lenient-ack");
+    assert_false(probe_is_usable(&probe));
+    run_with(&server, &(struct session_parameters){.lenient_ack = true}, &probe);
+    assert_finding(&probe, "ack", NOTE, "so it was chosen");
+    assert_true(probe_is_usable(&probe));
 }
 
 static void another_protocol_and_a_missing_ping_are_found(void **state)
@@ -314,6 +328,21 @@ static void a_host_of_its_own_is_told_and_used(void **state)
     assert_string_equal(probe.host_id, "node7");
 }
 
+static void an_obstacle_before_the_server_is_the_only_finding(void **state)
+{
+    const struct session_parameters parameters = {0};
+    struct exchange_request request;
+    struct probe probe;
+
+    (void)state;
+    probe_init(&probe, &parameters);
+    probe_set_obstacle(&probe, "access", "the credential is missing");
+    assert_int_equal(probe_step(&probe, NULL, &request), PROBE_DONE);
+    assert_int_equal(probe.findings_count, 1);
+    assert_finding(&probe, "access", PROBLEM, "missing");
+    assert_false(probe_is_usable(&probe));
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_right_server_has_no_problem_and_keeps_no_session),
     cmocka_unit_test(a_blocked_verb_names_the_override_that_passes),
@@ -327,5 +356,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(answers_without_the_packet_type_call_for_leniency),
     cmocka_unit_test(another_protocol_and_a_missing_ping_are_found),
     cmocka_unit_test(a_host_of_its_own_is_told_and_used),
+    cmocka_unit_test(an_obstacle_before_the_server_is_the_only_finding),
 };
 UNIT_MAIN(tests);
