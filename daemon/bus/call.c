@@ -49,8 +49,11 @@ void peer_forget_calls(struct peer *peer)
 {
     struct call *call;
 
-    TAILQ_FOREACH (call, &peer->calls, entry)
+    while ((call = TAILQ_FIRST(&peer->calls)) != NULL) {
+        TAILQ_REMOVE(&peer->calls, call, entry);
+        peer->calls_count--;
         call->peer = NULL;
-    TAILQ_INIT(&peer->calls);
-    peer->calls_count = 0;
+        if (call->gone)
+            call->gone(call);
+    }
 }

@@ -22,6 +22,9 @@ struct call {
     TAILQ_ENTRY(call) entry;
     struct peer *peer; /* NULL once the connection is gone */
     sd_bus_message *message;
+    /* Where it does not wait for the disk: called instead of clearing PEER once the connection is gone; frees it. */
+    void (*gone)(struct call *call);
+    void *userdata;
 };
 
 /* One connection: of a client on the private socket, or of ours to a message bus. */
@@ -110,6 +113,8 @@ int options_read_filter(sd_bus_message *message, struct filter_storage *ret, sd_
 void filter_storage_done(struct filter_storage *storage);
 /* The settings of `set`. */
 int options_read_change(sd_bus_message *message, struct job_change *ret, sd_bus_error *error);
+/* How a server is reached, and nothing else. */
+int options_read_access(sd_bus_message *message, struct access *ret, sd_bus_error *error);
 /* An a{sv} that has no keys yet. */
 int options_read_none(sd_bus_message *message, sd_bus_error *error);
 

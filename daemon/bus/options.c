@@ -130,6 +130,16 @@ static int read_access(sd_bus_message *message, const char *option, struct acces
     return r < 0 ? r : access_set_text(access, key, text, ret_reason);
 }
 
+static int read_access_key(sd_bus_message *message, const char *key, void *target, const char **ret_reason)
+{
+    return read_access(message, key, target, ret_reason);
+}
+
+int options_read_access(sd_bus_message *message, struct access *ret, sd_bus_error *error)
+{
+    return read_dictionary(message, read_access_key, ret, error);
+}
+
 static int read_reply(sd_bus_message *message, struct manager_submission *submission, const char **ret_reason)
 {
     int r = read_path(message, &submission->reply_path);

@@ -88,6 +88,7 @@
 #define BATCH_JOBS_MAX  1000 /* jobs of one AddJobs call: one transaction */
 
 /* Work in parallel. */
+#define PROBES_MAX      4                              /* of servers, for people who wait for them */
 #define ACTIVE_JOBS_MAX 64                             /* the largest MaxActive */
 #define IO_THREADS      4                              /* enough to hide one slow file system from the others */
 #define IO_THREADS_MAX  (IO_THREADS + ACTIVE_JOBS_MAX) /* with those that are stuck in a file system that hangs */

@@ -43,6 +43,8 @@ struct manager {
     LIST_HEAD(, farewell) farewells;
     size_t farewells_count;
     LIST_HEAD(, addition) additions; /* whose files are being looked at, or whose commit is under way */
+    LIST_HEAD(, probing) probings;   /* also those that nobody waits for any more */
+    size_t probings_count;
     bool stopping;
     unsigned url_changes;    /* under way: nothing starts */
     size_t commands_pending; /* with the writer, or on their way back */
@@ -70,6 +72,12 @@ void manager_submit(struct manager *manager, struct command *command);
 /* The daemon ends: what has not been queued yet never will be. */
 void manager_refuse_additions(struct manager *manager);
 
+/* The daemon ends: whoever waits for a probe is told so. */
+void manager_stop_probes(struct manager *manager);
+
+/* What CHOICES say of how the server is spoken to. */
+void manager_fill_dialect(const struct access *choices, struct session_parameters *parameters);
+
 /* The outcome of a commit: a failing store is shown, one that works again as well. */
 void manager_note_commit(struct manager *manager, int result);
 
@@ -77,9 +85,6 @@ void manager_note_commit(struct manager *manager, int result);
 void manager_write_fault(struct manager *manager, int result, struct manager_error *ret);
 
 struct runner *manager_find_runner(struct manager *manager, uint64_t id);
-
-/* Whether CHOICES, as resolved, name anything that has to be loaded before a request is sent. */
-bool manager_needs_access(const struct access *choices);
 
 /* The runner's job has left its hands; frees it. */
 void manager_runner_ended(struct manager *manager, struct runner *runner);
@@ -100,8 +105,7 @@ int manager_take_connection(struct manager *manager, const char *host, struct tr
 void manager_spare_connection(struct manager *manager, const char *host, struct transfer_connection *connection);
 void manager_purge_connections(struct manager *manager);
 
-/* farewell.c: the URL of JOB, which is its record of before and does not run, was changed. */
-bool manager_may_bid_farewell(const struct manager *manager, const struct job *job);
+/* farewell.c: before the URL of JOB, which does not run, is changed. */
 void manager_bid_farewell(struct manager *manager, const struct job *job);
 void manager_drop_farewells(struct manager *manager);
 

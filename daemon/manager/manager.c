@@ -342,6 +342,7 @@ int manager_new(const struct manager_options *options, struct manager **ret)
     LIST_INIT(&manager->spares);
     LIST_INIT(&manager->farewells);
     LIST_INIT(&manager->additions);
+    LIST_INIT(&manager->probings);
     manager->event = sd_event_ref(options->event);
     manager->store = options->store;
     manager->io = options->io;
@@ -402,6 +403,7 @@ void manager_stop(struct manager *manager)
     TAILQ_FOREACH (runner, &manager->runners, entry)
         runner_stop(runner);
     manager_refuse_additions(manager);
+    manager_stop_probes(manager);
 }
 
 bool manager_has_stopped(const struct manager *manager)
@@ -419,6 +421,7 @@ struct manager *manager_free(struct manager *manager)
         TAILQ_REMOVE(&manager->runners, runner, entry);
         runner_free(runner);
     }
+    manager_stop_probes(manager);
     manager_purge_connections(manager);
     manager_drop_farewells(manager);
     sd_event_source_disable_unref(manager->mailbox_source);

@@ -183,6 +183,24 @@ int manager_open_reply(struct manager *manager, const struct job *job,
                        void (*done)(void *userdata, int fd, const struct manager_error *error), void *userdata,
                        struct manager_error *ret_error);
 
+struct probe;
+struct probing; /* a probe that somebody waits for */
+struct manager_probe_result {
+    struct manager_error error; /* where the daemon ends meanwhile */
+    const struct probe *probe;
+    bool is_usable;
+    const char *address; /* of the server; "" = none was reached */
+};
+typedef void (*manager_probed_t)(void *userdata, const struct manager_probe_result *result);
+
+/*
+ * Finds out whether the server of URL takes uploads, with ACCESS and what the configuration adds to it. As
+ * manager_add(), but *ret can be abandoned until DONE runs: then DONE never does.
+ */
+int manager_probe(struct manager *manager, const char *url, const struct access *access, manager_probed_t done,
+                  void *userdata, struct probing **ret, struct manager_error *ret_error);
+void manager_abandon_probe(struct probing *probing);
+
 /* As store_query(), with what is in flight. */
 int manager_query(struct manager *manager, const struct manager_filter *filter, uint64_t after, size_t limit,
                   int (*each)(const struct job *job, const struct manager_view *view, void *userdata), void *userdata,

@@ -42,7 +42,7 @@ static void fill_parameters(const struct runner *runner, struct session_paramete
                                                                          : settings->no_progress_timeout_usec,
     };
     proto_content_name(job->source, ret->content_name);
-    runner_fill_dialect(runner, ret);
+    manager_fill_dialect(&runner->choices, ret);
 }
 
 /* A connection that was authenticated for one job, or by its certificate, is nobody else's. */

@@ -13,9 +13,9 @@
 
 #include <string.h>
 
-static bool has_flag(const struct runner *runner, enum access_flag flag)
+static bool has_flag(const struct access *choices, enum access_flag flag)
 {
-    return (runner->choices.flags & (uint32_t)flag) != 0;
+    return (choices->flags & (uint32_t)flag) != 0;
 }
 
 static enum session_method method_of(const char *text)
@@ -25,33 +25,28 @@ static enum session_method method_of(const char *text)
     return text && strcmp(text, "post-only") == 0 ? METHOD_POST : METHOD_BITS_POST;
 }
 
-void runner_fill_dialect(const struct runner *runner, struct session_parameters *parameters)
+void manager_fill_dialect(const struct access *choices, struct session_parameters *parameters)
 {
-    const char *guid = runner->choices.texts[ACCESS_PROTOCOL_GUID];
+    const char *guid = choices->texts[ACCESS_PROTOCOL_GUID];
 
-    parameters->method = method_of(runner->choices.texts[ACCESS_METHOD_OVERRIDE]);
+    parameters->method = method_of(choices->texts[ACCESS_METHOD_OVERRIDE]);
     (void)text_copy(parameters->protocol_guid, sizeof(parameters->protocol_guid), guid ? guid : "");
-    parameters->lenient_ack = has_flag(runner, ACCESS_LENIENT_ACK);
-    parameters->restart_on_ambiguous = has_flag(runner, ACCESS_RESTART_ON_AMBIGUOUS);
-    parameters->reply_strict = has_flag(runner, ACCESS_REPLY_STRICT);
-    parameters->at_most_once = has_flag(runner, ACCESS_AT_MOST_ONCE);
-}
-
-bool manager_needs_access(const struct access *choices)
-{
-    const uint32_t files = ACCESS_NETRC | ACCESS_CREDENTIALS_OVER_HTTP | ACCESS_REPLY_OTHER_HOST;
-
-    if ((choices->flags & files) != 0)
-        return true;
-    for (size_t i = 0; i < ACCESS_TEXTS; i++)
-        if (choices->texts[i])
-            return true;
-    return false;
+    parameters->lenient_ack = has_flag(choices, ACCESS_LENIENT_ACK);
+    parameters->restart_on_ambiguous = has_flag(choices, ACCESS_RESTART_ON_AMBIGUOUS);
+    parameters->reply_strict = has_flag(choices, ACCESS_REPLY_STRICT);
+    parameters->at_most_once = has_flag(choices, ACCESS_AT_MOST_ONCE);
 }
 
 bool runner_needs_access(const struct runner *runner)
 {
-    return manager_needs_access(&runner->choices);
+    const uint32_t files = ACCESS_NETRC | ACCESS_CREDENTIALS_OVER_HTTP | ACCESS_REPLY_OTHER_HOST;
+
+    if ((runner->choices.flags & files) != 0)
+        return true;
+    for (size_t i = 0; i < ACCESS_TEXTS; i++)
+        if (runner->choices.texts[i])
+            return true;
+    return false;
 }
 
 static void take_access(struct runner *runner, struct transfer_access *access)

@@ -21,7 +21,6 @@ void runner_begin(struct runner *runner);
 bool runner_begin_now(struct runner *runner); /* whether the runner is still there */
 
 /* runner_access.c */
-void runner_fill_dialect(const struct runner *runner, struct session_parameters *parameters);
 bool runner_needs_access(const struct runner *runner);
 /* Ends in runner_begin(), or in START and ACCESS_FAILED. */
 int runner_load_access(struct runner *runner);
