@@ -108,6 +108,7 @@ int access_option_set(const struct cli *cli, bitsq_job_options *options, const s
     case ACCESS_NAME:
         if (!credential_name_is_valid(value))
             return cli_fail(cli, EXIT_USAGE, "Usage", "%s %s names no credential; " CREDENTIAL_NAME_RULE, label, value);
+        credential_note_missing(cli, value);
         return setting_text(cli, options, label, key, value);
     case ACCESS_PIN:
         if (strncmp(value, "sha256//", strlen("sha256//")) == 0)

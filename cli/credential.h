@@ -28,6 +28,9 @@ bool credential_name_is_valid(const char *name);
 /* The folder of the calling user. 0, or an exit code with its message; the caller frees *ret. */
 int credential_folder(const struct cli *cli, char **ret);
 
+/* Says so where the calling user has no credential NAME: it may be stored later, or be a typing error. */
+void credential_note_missing(const struct cli *cli, const char *name);
+
 /* Writes SIZE bytes as the credential NAME: all of it or nothing, mode 0600, durable; folders are made where missing.
  */
 int credential_write(const struct cli *cli, const char *folder, const char *name, const char *text, size_t size);

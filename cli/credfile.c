@@ -35,6 +35,19 @@ int credential_folder(const struct cli *cli, char **ret)
     return r < 0 ? cli_fail_memory(cli) : 0;
 }
 
+void credential_note_missing(const struct cli *cli, const char *name)
+{
+    _cleanup_free_ char *folder = NULL, *path = NULL;
+
+    if (credential_folder(cli, &folder) != 0 || asprintf(&path, "%s/%s", folder, name) < 0)
+        return;
+    if (access(path, F_OK) < 0 && errno == ENOENT)
+        cli_note(cli,
+                 "there is no credential %s yet; bitsq credential set %s stores it, bitsq credential list shows "
+                 "those there are",
+                 name, name);
+}
+
 /* Makes PATH and what is missing above it, 0700: what stands in it is nobody else's business. */
 static int make_folders(char *path)
 {

@@ -48,8 +48,8 @@ const char *url_complaint(const char *url)
     if (!(scheme == 4 && strncasecmp(url, "http", 4) == 0) && !(scheme == 5 && strncasecmp(url, "https", 5) == 0))
         return "its scheme is not supported; use http:// or https://";
     if (memchr(authority, '@', length))
-        return "it has a user name or password, which other users could read in the process list and the queue; leave "
-               "it out and let the server trust this machine or use a link that it signed (--url-file)";
+        return "it has a user name or password, which other users could read in the process list and the queue; store "
+               "them with bitsq credential set NAME --user USER, leave them out here, and add --credential NAME";
     if (length == 0 || *authority == ':')
         return "it names no host; write it as https://HOST/PATH";
     if (!port_is_good(authority, length))

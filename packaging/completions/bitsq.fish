@@ -90,7 +90,7 @@ set -l settings priority group name url retry-delay no-progress-timeout fragment
     auth credential netrc cert key-file cacert pinned-key \
     proxy proxy-credential noproxy header-file user-agent method-override protocol-guid \
     lenient-ack restart-on-ambiguous reply-strict reply-other-host at-most-once credentials-over-http
-complete -c bitsq -n '__bitsq_verb set' -a "$settings=" -d 'setting'
+complete -c bitsq -n '__bitsq_verb set' -a "(printf '%s=\n' $settings)" -d 'setting'
 complete -c bitsq -n '__bitsq_verb set' -a "(__bitsq_jobs $moving,paused,failed)"
 complete -c bitsq -n '__bitsq_verb set probe' -l url-file -r -F -d 'read the URL from a file'
 complete -c bitsq -n '__bitsq_verb reply' -a '(__bitsq_jobs done,replying)'

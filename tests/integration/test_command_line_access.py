@@ -112,6 +112,19 @@ def test_a_file_that_is_missing_is_told_at_once(home):
     assert refused.code == 1 and "missing.pem" in refused.err and "No such file" in refused.err, refused
 
 
+def test_a_credential_that_is_not_there_yet_is_said(home):
+    words = ["add", "--dry-run", "--credential", "work", home.file(size=1), CLOSED]
+    planned = home.bitsq(*words)
+    assert planned.code == 0 and "no credential work yet" in planned.err, planned
+    home.bitsq("credential", "set", "work", "--token", stdin="x")
+    assert "no credential" not in home.bitsq(*words).err
+
+
+def test_a_password_in_a_url_is_refused_with_the_remedy(home):
+    refused = home.bitsq("add", home.file(size=1), "https://me:hunter2@up.example.org/x")
+    assert refused.code == 2 and "bitsq credential set" in refused.err and "hunter2" not in refused.err, refused
+
+
 def test_an_empty_file_can_be_refused(home):
     refused = home.bitsq("add", "--empty", "refuse", home.file(size=0), CLOSED)
     assert refused.code == 11 and "empty" in refused.err, refused
