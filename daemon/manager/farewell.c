@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A job that goes to another server leaves a session behind. The old server is told once that it may go, and whatever
- * comes back changes nothing: it would forget it by itself, after a fortnight.
+ * A job that goes to another server leaves a session behind. Once that is durable, the old server is told once that the
+ * session may go, and whatever comes back changes nothing: it would forget it by itself, after a fortnight.
  */
 #include "core/proto.h"
+#include "io/access.h"
 #include "manager/internal.h"
 
 #include "base/text.h"
@@ -17,9 +18,13 @@
 struct farewell {
     LIST_ENTRY(farewell) entry;
     struct manager *manager;
+    char *url, *host;
+    struct access choices;
+    struct io_request *loading;
+    struct transfer_access *access; /* NULL where nothing was chosen */
+    struct exchange_request request;
     struct transfer_connection *connection;
     struct transfer *transfer;
-    char *host;
 };
 
 static struct farewell *farewell_free(struct farewell *farewell)
@@ -27,15 +32,27 @@ static struct farewell *farewell_free(struct farewell *farewell)
     if (!farewell)
         return NULL;
     const struct transfer_ops *ops = farewell->manager->transfer_ops;
+    if (farewell->loading)
+        io_request_cancel(farewell->loading);
     if (farewell->transfer)
         ops->cancel(farewell->manager->transport, farewell->transfer);
     if (farewell->connection)
         ops->connection_free(farewell->manager->transport, farewell->connection);
+    transfer_access_free(farewell->access);
+    access_done(&farewell->choices);
+    free(farewell->url);
     free(farewell->host);
     free(farewell);
     return NULL;
 }
 DEFINE_CLEANUP(struct farewell *, farewell_free);
+
+static void end(struct farewell *farewell)
+{
+    farewell->manager->farewells_count--;
+    LIST_REMOVE(farewell, entry);
+    farewell_free(farewell);
+}
 
 static void on_answered(void *userdata, const struct exchange_outcome *outcome)
 {
@@ -43,9 +60,34 @@ static void on_answered(void *userdata, const struct exchange_outcome *outcome)
 
     (void)outcome;
     farewell->transfer = NULL;
-    farewell->manager->farewells_count--;
-    LIST_REMOVE(farewell, entry);
-    farewell_free(farewell);
+    end(farewell);
+}
+
+static int start_exchange(struct farewell *farewell)
+{
+    struct manager *manager = farewell->manager;
+    const struct transfer_job exchange = {
+        .url = farewell->url,
+        .origin = farewell->host,
+        .request = &farewell->request,
+        .connection = farewell->connection,
+        .access = farewell->access,
+        .done = on_answered,
+        .userdata = farewell,
+    };
+
+    return manager->transfer_ops->start(manager->transport, &exchange, &farewell->transfer);
+}
+
+static void on_loaded(void *userdata, int result, struct transfer_access *access, const char *fault, bool may_heal)
+{
+    struct farewell *farewell = userdata;
+
+    (void)fault, (void)may_heal;
+    farewell->loading = NULL;
+    farewell->access = access;
+    if (result < 0 || start_exchange(farewell) < 0)
+        end(farewell);
 }
 
 static int build(const struct job *job, struct exchange_request *request)
@@ -63,43 +105,46 @@ static int build(const struct job *job, struct exchange_request *request)
     return 0;
 }
 
-static bool needs_access(struct manager *manager, const struct job *job)
+static int prepare(struct farewell *farewell, const struct job *job)
 {
-    _cleanup_(access_done) struct access choices = {0};
+    struct manager *manager = farewell->manager;
 
-    if (access_resolve(&job->access, &manager->access_rules, job->host, &choices) < 0)
-        return true;
-    for (size_t i = 0; i < ACCESS_TEXTS; i++)
-        if (choices.texts[i])
-            return true;
-    return choices.flags != 0;
+    farewell->url = strdup(job->url);
+    farewell->host = strdup(job->host);
+    if (!farewell->url || !farewell->host)
+        return -ENOMEM;
+    int r = access_resolve(&job->access, &manager->access_rules, job->host, &farewell->choices);
+    if (r >= 0)
+        r = build(job, &farewell->request);
+    return r < 0 ? r : manager->transfer_ops->connection_new(manager->transport, &farewell->connection);
+}
+
+static int begin(struct farewell *farewell)
+{
+    struct manager *manager = farewell->manager;
+
+    if (!manager_needs_access(&farewell->choices))
+        return start_exchange(farewell);
+    return io_load_access(manager->io, &farewell->choices, farewell->host, manager->credential_directory, false,
+                          on_loaded, farewell, &farewell->loading);
+}
+
+bool manager_may_bid_farewell(const struct manager *manager, const struct job *job)
+{
+    return job->session.session_id[0] != '\0' && manager->farewells_count < FAREWELLS_MAX && !manager->stopping;
 }
 
 void manager_bid_farewell(struct manager *manager, const struct job *job)
 {
     _cleanup_(farewell_free_p) struct farewell *farewell = NULL;
-    struct exchange_request request = {0};
 
-    /* Not worth the user's secrets: a server that wants them is left to its timeout. */
-    if (job->session.session_id[0] == '\0' || manager->farewells_count >= FAREWELLS_MAX || needs_access(manager, job) ||
-        build(job, &request) < 0)
+    if (!manager_may_bid_farewell(manager, job))
         return;
     farewell = calloc(1, sizeof(*farewell));
     if (!farewell)
         return;
     farewell->manager = manager;
-    farewell->host = strdup(job->host);
-    if (!farewell->host || manager->transfer_ops->connection_new(manager->transport, &farewell->connection) < 0)
-        return;
-    const struct transfer_job exchange = {
-        .url = job->url,
-        .origin = farewell->host,
-        .request = &request,
-        .connection = farewell->connection,
-        .done = on_answered,
-        .userdata = farewell,
-    };
-    if (manager->transfer_ops->start(manager->transport, &exchange, &farewell->transfer) < 0)
+    if (prepare(farewell, job) < 0 || begin(farewell) < 0)
         return;
     LIST_INSERT_HEAD(&manager->farewells, farewell, entry);
     manager->farewells_count++;

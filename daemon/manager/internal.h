@@ -86,6 +86,9 @@ void manager_write_fault(struct manager *manager, int result, struct manager_err
 
 struct runner *manager_find_runner(struct manager *manager, uint64_t id);
 
+/* Whether CHOICES, as resolved, name anything that has to be loaded before a request is sent. */
+bool manager_needs_access(const struct access *choices);
+
 /* The runner's job has left its hands; frees it. */
 void manager_runner_ended(struct manager *manager, struct runner *runner);
 
@@ -105,7 +108,8 @@ int manager_take_connection(struct manager *manager, const char *host, struct tr
 void manager_spare_connection(struct manager *manager, const char *host, struct transfer_connection *connection);
 void manager_purge_connections(struct manager *manager);
 
-/* farewell.c: before the URL of JOB, which does not run, is changed. */
+/* farewell.c: the URL of JOB, which is its record of before and does not run, was changed. */
+bool manager_may_bid_farewell(const struct manager *manager, const struct job *job);
 void manager_bid_farewell(struct manager *manager, const struct job *job);
 void manager_drop_farewells(struct manager *manager);
 

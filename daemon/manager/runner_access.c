@@ -37,16 +37,21 @@ void manager_fill_dialect(const struct access *choices, struct session_parameter
     parameters->at_most_once = has_flag(choices, ACCESS_AT_MOST_ONCE);
 }
 
-bool runner_needs_access(const struct runner *runner)
+bool manager_needs_access(const struct access *choices)
 {
     const uint32_t files = ACCESS_NETRC | ACCESS_CREDENTIALS_OVER_HTTP | ACCESS_REPLY_OTHER_HOST;
 
-    if ((runner->choices.flags & files) != 0)
+    if ((choices->flags & files) != 0)
         return true;
     for (size_t i = 0; i < ACCESS_TEXTS; i++)
-        if (runner->choices.texts[i])
+        if (choices->texts[i])
             return true;
     return false;
+}
+
+bool runner_needs_access(const struct runner *runner)
+{
+    return manager_needs_access(&runner->choices);
 }
 
 static void take_access(struct runner *runner, struct transfer_access *access)

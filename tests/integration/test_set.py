@@ -7,6 +7,7 @@ import dbus
 import pytest
 
 from server.scripted import Answer, BitsSession, ScriptedServer
+from support.auth import BasicSession, keep
 from support.bus import JOB, ROOT, BusError
 from support.wait import poll
 
@@ -101,6 +102,34 @@ def test_the_session_at_the_old_server_is_cancelled(home, serve):
         old.wait_for(lambda s: s.packets("Cancel-Session"))
         assert [r.session for r in old.requests if r.packet == "Cancel-Session"] == [old.handler.history[0].id]
     assert (new.root / "target").read_bytes() == source.read_bytes()
+
+
+def test_the_old_server_hears_it_with_the_credentials_that_it_wants(home, serve):
+    keep(home, "old", user="alice", password="secret")
+    with ScriptedServer(BasicSession("alice", "secret")) as old:
+        new = serve()
+        old.handler.script["Fragment"] = Answer(503, [("BITS-Packet-Type", "Ack"), ("Retry-After", "3600")])
+        bus = home.daemon().bus
+        job = bus.add(home.file(size=10_000), old.url + "target", credential="old", credentials_over_http=True)
+        bus.wait(job, "retrying")
+        change(bus, job, url=new.url + "/target", credential="")
+        assert bus.wait(job, "done", "failed")["State"] == "done"
+        old.wait_for(lambda s: [r.status for r in s.packets("Cancel-Session")][-1:] == [200])
+
+
+def test_a_new_url_that_is_refused_leaves_the_session_alone(home):
+    with ScriptedServer() as server:
+        server.handler.script["Fragment", 1] = Answer(503, [("BITS-Packet-Type", "Ack"), ("Retry-After", "3600")])
+        bus = home.daemon().bus
+        source = home.file(size=10_000)
+        job = bus.add(source, server.url + "target")
+        bus.wait(job, "retrying")
+        assert "the name must be" in refused(bus, job, url=NOWHERE, name="a\nb").message
+        bus.verb(job, "Retry")
+        assert bus.wait(job, "done", "failed")["State"] == "done"
+        assert server.handler.files["/target"].read_bytes() == source.read_bytes()
+        packets = [r.packet for r in server.requests]
+        assert packets.count("Create-Session") == 1 and "Cancel-Session" not in packets
 
 
 def test_the_url_of_a_running_job_stays(home):
