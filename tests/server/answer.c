@@ -56,6 +56,12 @@ void answer_remove(struct answer *answer, const char *name)
     }
 }
 
+static void append(struct answer *answer, struct answer_header header)
+{
+    assert(answer->header_count < ANSWER_HEADERS_MAX);
+    answer->headers[answer->header_count++] = header;
+}
+
 void answer_set(struct answer *answer, const char *name, const char *format, ...)
 {
     struct answer_header header = {.name = strdup(name)};
@@ -67,8 +73,15 @@ void answer_set(struct answer *answer, const char *name, const char *format, ...
     va_end(arguments);
     assert(r >= 0 && header.name != NULL);
     answer_remove(answer, name);
-    assert(answer->header_count < ANSWER_HEADERS_MAX);
-    answer->headers[answer->header_count++] = header;
+    append(answer, header);
+}
+
+static void answer_add(struct answer *answer, const char *name, const char *value)
+{
+    struct answer_header header = {.name = strdup(name), .value = strdup(value)};
+
+    assert(header.name != NULL && header.value != NULL);
+    append(answer, header);
 }
 
 const char *answer_get(const struct answer *answer, const char *name)
@@ -147,7 +160,9 @@ void answer_apply(struct answer *answer, const struct fault_plan *plan, enum err
     if (plan->wrap_bits > 0)
         wrap_next(answer, plan->wrap_bits);
     for (size_t i = 0; i < plan->header_count; i++) {
-        if (plan->headers[i].value != NULL)
+        if (plan->headers[i].add)
+            answer_add(answer, plan->headers[i].name, plan->headers[i].value);
+        else if (plan->headers[i].value != NULL)
             answer_set(answer, plan->headers[i].name, "%s", plan->headers[i].value);
         else
             answer_remove(answer, plan->headers[i].name);

@@ -18,6 +18,7 @@
 #define PROTOCOL           "{7df0354d-249b-430f-820d-3d2a9bef4931}"
 #define HEADER_VALUE_MAX   4096 /* bytes */
 #define NEXT_HEADER        "BITS-Received-Content-Range"
+#define MISSPELT_HEADER    "BITS-Recieved-Content-Range"
 #define SESSION_HEADER     "BITS-Session-Id"
 #define PROTOCOL_SEPARATOR " ,\t"
 
@@ -61,7 +62,15 @@ static void accept_packet(struct request *request, const struct session *session
 
 static void say_next(struct request *request)
 {
-    answer_set(&request->answer, NEXT_HEADER, "%" PRIu64, session_look(request->upload.session).next);
+    struct session_view view = session_look(request->upload.session);
+    const struct fault_plan *plan = &request->plan;
+
+    /* Not beyond the end, where the client would take the upload for complete. */
+    if (plan->next_by_negative)
+        view.next -= plan->next_by < view.next ? plan->next_by : view.next;
+    else if (view.next < view.total)
+        view.next += plan->next_by < view.total - view.next ? plan->next_by : view.total - view.next - 1;
+    answer_set(&request->answer, plan->misspell ? MISSPELT_HEADER : NEXT_HEADER, "%" PRIu64, view.next);
 }
 
 static enum MHD_Result find_long_value(void *context, enum MHD_ValueKind kind, const char *name, const char *value)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fault_random.h"
 #include "fault_rule.h"
 
 struct fault_set {
@@ -15,6 +16,7 @@ struct fault_set {
     uint64_t counts[PACKET_COUNT_];
     struct fault_rule *first;
     struct fault_rule **last;
+    struct fault_random *random; /* or NULL */
 };
 
 const char *packet_name(enum packet packet)
@@ -49,6 +51,7 @@ struct fault_set *fault_set_free(struct fault_set *set)
         set->first = rule->next;
         fault_rule_free(rule);
     }
+    fault_random_free(set->random);
     pthread_mutex_destroy(&set->lock);
     free(set);
     return NULL;
@@ -66,35 +69,11 @@ int fault_set_add(struct fault_set *set, const char *text, const char **ret_why)
     return 0;
 }
 
-static bool condition_holds(const struct fault_condition *condition, const struct fault_facts *facts)
+int fault_set_random(struct fault_set *set, uint64_t seed, unsigned percent, uint64_t max)
 {
-    switch (condition->kind) {
-    case CONDITION_BODY_OVER:
-        return facts->body_bytes > condition->number;
-    case CONDITION_OFFSET_FROM:
-        return facts->range_first != FAULT_NONE && facts->range_first >= condition->number;
-    case CONDITION_CONNECTION:
-        return facts->connection == condition->number;
-    case CONDITION_TARGET:
-        return strstr(facts->target, condition->text) != NULL;
-    case CONDITION_HEADER:
-        return facts->header(facts->context, condition->text) != NULL;
-    case CONDITION_NO_HEADER:
-        return facts->header(facts->context, condition->text) == NULL;
-    }
-    abort();
-}
-
-static bool rule_matches(const struct fault_rule *rule, const struct fault_facts *facts, uint64_t n)
-{
-    if (rule->packet != PACKET_COUNT_ && rule->packet != facts->packet)
-        return false;
-    if (n < rule->first || n > rule->last)
-        return false;
-    for (size_t i = 0; i < rule->condition_count; i++)
-        if (!condition_holds(&rule->conditions[i], facts))
-            return false;
-    return true;
+    fault_random_free(set->random);
+    set->random = fault_random_new(seed, percent, max);
+    return set->random != NULL ? 0 : -ENOMEM;
 }
 
 static void plan_note(struct fault_plan *plan, const char *text)
@@ -140,9 +119,15 @@ static void plan_apply(struct fault_plan *plan, const struct fault_action *actio
     case FAULT_HEADER_CASE:
         plan->header_case = action->header_case;
         break;
+    case FAULT_NEXT_BY:
+        plan->next_by_negative = action->text[0] == '-';
+        *(uint64_t *)member = action->number;
+        break;
     case FAULT_HEADER:
+    case FAULT_HEADER_ADDED:
         if (plan->header_count < FAULT_HEADERS_MAX)
-            plan->headers[plan->header_count++] = (struct fault_header){.name = action->name, .value = action->text};
+            plan->headers[plan->header_count++] = (struct fault_header){
+                .name = action->name, .value = action->text, .add = action->word == FAULT_HEADER_ADDED};
         break;
     }
 }
@@ -157,18 +142,27 @@ void fault_set_match(struct fault_set *set, const struct fault_facts *facts, str
         .full_bytes = FAULT_NONE,
         .seek = FAULT_NONE,
     };
+    const struct fault_rule *drawn = NULL;
+    const char *drawn_text = NULL;
     uint64_t total, n;
 
     pthread_mutex_lock(&set->lock);
     total = ++set->total;
     n = ++set->counts[facts->packet];
+    if (set->random != NULL)
+        drawn = fault_random_draw(set->random, facts, total, &drawn_text);
     pthread_mutex_unlock(&set->lock);
     for (const struct fault_rule *rule = set->first; rule != NULL; rule = rule->next) {
-        if (!rule_matches(rule, facts, rule->packet == PACKET_COUNT_ ? total : n))
+        if (!fault_rule_matches(rule, facts, rule->packet == PACKET_COUNT_ ? total : n))
             continue;
         plan_note(&plan, rule->text);
         for (size_t i = 0; i < rule->action_count; i++)
             plan_apply(&plan, &rule->actions[i]);
+    }
+    if (drawn != NULL) {
+        plan_note(&plan, drawn_text);
+        for (size_t i = 0; i < drawn->action_count; i++)
+            plan_apply(&plan, &drawn->actions[i]);
     }
     *ret_plan = plan;
     *ret_n = total;

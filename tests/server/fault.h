@@ -48,6 +48,7 @@ enum fault_case {
 struct fault_header {
     const char *name;
     const char *value; /* NULL removes the header */
+    bool add;          /* beside one of the same name */
 };
 
 /* What the matching rules want of one request. Texts belong to the rules, which live as long as the server. */
@@ -67,6 +68,9 @@ struct fault_plan {
     uint64_t wrap_bits;
     bool forget_session;
     bool vanish;
+    bool misspell;    /* the name of the header with the offset, as one server does */
+    uint64_t next_by; /* what the Ack says of the offset is more or, negative, less by this */
+    bool next_by_negative;
     bool chunked;
     bool no_length;
     bool portal;
@@ -92,6 +96,7 @@ struct fault_facts {
     uint64_t connection;
     const char *target;
     uint64_t body_bytes;  /* Content-Length */
+    bool final;           /* the range ends with the file */
     uint64_t range_first; /* FAULT_NONE without a valid Content-Range */
     const char *(*header)(void *context, const char *name);
     void *context;
@@ -104,6 +109,9 @@ struct fault_set *fault_set_free(struct fault_set *set);
 
 /* On -EINVAL *ret_why says what is wrong with the rule. */
 int fault_set_add(struct fault_set *set, const char *rule, const char **ret_why);
+
+/* Faults drawn at random besides, see fault_random.h. -ENOMEM. */
+int fault_set_random(struct fault_set *set, uint64_t seed, unsigned percent, uint64_t max);
 
 /* Counts the request (*ret_n: its number over all) and collects what the rules want of it. */
 void fault_set_match(struct fault_set *set, const struct fault_facts *facts, struct fault_plan *ret_plan,

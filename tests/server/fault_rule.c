@@ -22,6 +22,7 @@ enum argument {
     ARGUMENT_DROP,
     ARGUMENT_STALL,
     ARGUMENT_CASE,
+    ARGUMENT_SIGNED, /* "-1000": the sign is left to who takes the number */
 };
 
 struct word {
@@ -53,6 +54,7 @@ static const struct word words[] = {
     FLAG("chunked", chunked),
     FLAG("no-length", no_length),
     FLAG("portal", portal),
+    FLAG("misspell", misspell),
     FLAG("redate", redate),
     FLAG("no-range", no_range),
     TEXT("replace", replace),
@@ -74,6 +76,8 @@ static const struct word words[] = {
     {"header-case", FAULT_HEADER_CASE, ARGUMENT_CASE, 0, NULL},
     {"header", FAULT_HEADER, ARGUMENT_NAME_AND_TEXT, 0, NULL},
     {"no-header", FAULT_HEADER, ARGUMENT_NAME, 0, NULL},
+    {"add-header", FAULT_HEADER_ADDED, ARGUMENT_NAME_AND_TEXT, 0, NULL},
+    {"next-by", FAULT_NEXT_BY, ARGUMENT_SIGNED, offsetof(struct fault_plan, next_by), NULL},
     {"next", FAULT_HEADER, ARGUMENT_TEXT, 0, "BITS-Received-Content-Range"},
     {"retry-after", FAULT_HEADER, ARGUMENT_TEXT, 0, "Retry-After"},
 };
@@ -170,6 +174,8 @@ static int parse_argument(enum argument kind, char *argument, struct fault_actio
         else if (*argument != '\0')
             return text_parse_size(argument, &action->number);
         return 0;
+    case ARGUMENT_SIGNED:
+        return text_parse_size(argument + (*argument == '-'), &action->number);
     case ARGUMENT_CASE:
         return parse_case(argument, &action->header_case);
     }
@@ -218,6 +224,10 @@ static int parse_condition(char *text, struct fault_condition *condition)
     char *argument = cut_word(text);
 
     condition->text = argument;
+    if (strcmp(text, "final") == 0) {
+        condition->kind = CONDITION_FINAL;
+        return *argument == '\0' ? 0 : -EINVAL;
+    }
     if (strcmp(text, "body") == 0 && *argument == '>') {
         condition->kind = CONDITION_BODY_OVER;
         return text_parse_size(trim(argument + 1), &condition->number);
@@ -292,6 +302,39 @@ static int parse_packet(char *text, struct fault_rule *rule)
     return rule->packet != PACKET_COUNT_ ? 0 : -EINVAL;
 }
 
+static bool condition_holds(const struct fault_condition *condition, const struct fault_facts *facts)
+{
+    switch (condition->kind) {
+    case CONDITION_BODY_OVER:
+        return facts->body_bytes > condition->number;
+    case CONDITION_OFFSET_FROM:
+        return facts->range_first != FAULT_NONE && facts->range_first >= condition->number;
+    case CONDITION_CONNECTION:
+        return facts->connection == condition->number;
+    case CONDITION_TARGET:
+        return strstr(facts->target, condition->text) != NULL;
+    case CONDITION_HEADER:
+        return facts->header(facts->context, condition->text) != NULL;
+    case CONDITION_NO_HEADER:
+        return facts->header(facts->context, condition->text) == NULL;
+    case CONDITION_FINAL:
+        return facts->final;
+    }
+    abort();
+}
+
+bool fault_rule_matches(const struct fault_rule *rule, const struct fault_facts *facts, uint64_t n)
+{
+    if (rule->packet != PACKET_COUNT_ && rule->packet != facts->packet)
+        return false;
+    if (n < rule->first || n > rule->last)
+        return false;
+    for (size_t i = 0; i < rule->condition_count; i++)
+        if (!condition_holds(&rule->conditions[i], facts))
+            return false;
+    return true;
+}
+
 void fault_rule_free(struct fault_rule *rule)
 {
     if (rule == NULL)
@@ -316,7 +359,8 @@ static int parse_rule(struct fault_rule *rule, const char **ret_why)
         "the packet must be create, ping, fragment, close, cancel, unknown, put, get, other or *, with #N or #N-M";
     if (parse_packet(head, rule) < 0)
         return -EINVAL;
-    *ret_why = "a condition must be body > N, offset >= N, connection N, target TEXT, header NAME or no-header NAME";
+    *ret_why =
+        "a condition must be body > N, offset >= N, final, connection N, target TEXT, header NAME or no-header NAME";
     if (*condition != '\0') {
         char *first = cut_word(condition);
 

@@ -14,6 +14,8 @@ enum fault_word {
     FAULT_ERROR,
     FAULT_HEADER_CASE,
     FAULT_HEADER,
+    FAULT_HEADER_ADDED,
+    FAULT_NEXT_BY,
 };
 
 struct fault_action {
@@ -34,6 +36,7 @@ enum fault_condition_kind {
     CONDITION_TARGET,
     CONDITION_HEADER,
     CONDITION_NO_HEADER,
+    CONDITION_FINAL,
 };
 
 struct fault_condition {
@@ -58,4 +61,6 @@ struct fault_rule {
 };
 
 int fault_rule_parse(const char *text, struct fault_rule **ret, const char **ret_why);
+/* N: the number of the request among those that the rule counts. */
+bool fault_rule_matches(const struct fault_rule *rule, const struct fault_facts *facts, uint64_t n);
 void fault_rule_free(struct fault_rule *rule);

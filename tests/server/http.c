@@ -196,16 +196,19 @@ static const char *plan_header_lookup(void *context, const char *name)
     return request_header(context, name);
 }
 
-/* The first offset of a Content-Range, for the rules' conditions only; bits.c judges the header itself. */
-static uint64_t range_first(const struct request *request)
+/* What the rules' conditions ask of a Content-Range; bits.c judges the header itself. */
+static void look_at_range(const struct request *request, struct fault_facts *facts)
 {
     const char *range = request_header(request, "Content-Range");
-    char digits[24];
-    uint64_t first;
+    char first[24], last[24], total[24];
+    uint64_t a, b, c;
 
-    if (range == NULL || sscanf(range, "%*[Bb]ytes %23[0-9]-", digits) != 1 || text_parse_u64(digits, &first) < 0)
-        return FAULT_NONE;
-    return first;
+    if (range == NULL || sscanf(range, "%*[Bb]ytes %23[0-9]-%23[0-9]/%23[0-9]", first, last, total) != 3)
+        return;
+    if (text_parse_u64(first, &a) < 0 || text_parse_u64(last, &b) < 0 || text_parse_u64(total, &c) < 0)
+        return;
+    facts->range_first = a;
+    facts->final = b < UINT64_MAX && b + 1 == c;
 }
 
 static int request_begin(struct request *request, const char *method, const char *version)
@@ -228,10 +231,11 @@ static int request_begin(struct request *request, const char *method, const char
         .connection = request->connection_number,
         .target = request->target,
         .body_bytes = request->content_length,
-        .range_first = range_first(request),
+        .range_first = FAULT_NONE,
         .header = plan_header_lookup,
         .context = request,
     };
+    look_at_range(request, &facts);
     fault_set_match(request->server->faults, &facts, &request->plan, &request->n);
     if (is_bits(request->packet))
         bits_begin(request);
@@ -249,12 +253,12 @@ static enum MHD_Result request_end(struct request *request, bool whole)
         bits_end(request);
     else
         file_end(request);
+    if (!request->abandon && plan->ack_delay_usec > 0)
+        request_wait(request, plan->ack_delay_usec);
     if (request->abandon || plan->drop == DROP_BODY)
         return request_drop(request);
     if (plan->stall)
         return request_stall(request);
-    if (plan->ack_delay_usec > 0)
-        request_wait(request, plan->ack_delay_usec);
     answer_apply(&request->answer, plan, request->server->options.error_header);
     request_log(request, request->answer.status, whole);
     return answer_send(&request->answer, plan, request->connection) ? MHD_YES : MHD_NO;

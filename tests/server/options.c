@@ -52,6 +52,8 @@ static const char help[] =
     "  --log FILE                 append a JSON object for each request (\"-\": standard error)\n"
     "  --fault 'RULE'             misbehave; may be repeated\n"
     "  --fault-file FILE          one rule a line\n"
+    "  --random-faults SEED[:PERCENT[:MAX]]\n"
+    "                             of so many requests draw a fault at random, MAX in all (20:30); files are replaced\n"
     "  --help\n"
     "\n"
     "SIZES are bytes, or 64Ki, 24Mi, 1G; TIMES are seconds, or 500ms, 2s, 1m. See README.md for fault rules.\n";
@@ -90,6 +92,7 @@ enum option_code {
     OPTION_LOG,
     OPTION_FAULT,
     OPTION_FAULT_FILE,
+    OPTION_RANDOM_FAULTS,
     OPTION_HELP,
 };
 
@@ -127,6 +130,7 @@ static const struct option long_options[] = {
     {"log", required_argument, NULL, OPTION_LOG},
     {"fault", required_argument, NULL, OPTION_FAULT},
     {"fault-file", required_argument, NULL, OPTION_FAULT_FILE},
+    {"random-faults", required_argument, NULL, OPTION_RANDOM_FAULTS},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -308,6 +312,23 @@ static int set_service(struct options *options, int code, const char *argument)
     }
 }
 
+/* "7", "7:50", "7:50:100" */
+static int set_random(struct options *options, struct fault_set *faults, const char *argument)
+{
+    char seed_text[24] = "", percent_text[24] = "20", max_text[24] = "30", rest;
+    uint64_t seed, percent, max;
+    int n = sscanf(argument, "%23[0-9]:%23[0-9]:%23[0-9]%c", seed_text, percent_text, max_text, &rest);
+    size_t length = strlen(argument);
+
+    if (n < 1 || n > 3 || argument[length - 1] < '0' || argument[length - 1] > '9')
+        return -EINVAL;
+    if (strspn(argument, "0123456789:") != length || text_parse_u64(seed_text, &seed) < 0 ||
+        parse_limited(percent_text, 100, &percent) < 0 || text_parse_u64(max_text, &max) < 0)
+        return -EINVAL;
+    options->overwrite = true;
+    return fault_set_random(faults, seed, (unsigned)percent, max);
+}
+
 /* One option of those that only set a value. */
 static int set_option(struct options *options, int code, const char *argument, int *mode, int *error_header)
 {
@@ -384,6 +405,8 @@ int options_parse(int argc, char **argv, struct options *options, struct fault_s
             r = add_fault(faults, optarg);
         else if (code == OPTION_FAULT_FILE)
             r = read_fault_file(faults, optarg);
+        else if (code == OPTION_RANDOM_FAULTS)
+            r = set_random(options, faults, optarg);
         else
             r = set_option(options, code, optarg, &mode, &error_header);
         if (r < 0) {
