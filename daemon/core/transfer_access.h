@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum auth_scheme {
     AUTH_NONE = 0,
@@ -21,10 +22,11 @@ enum auth_scheme {
 
 struct transfer_secret {
     enum auth_scheme scheme;
-    char *user;     /* NULL with Bearer, and with Negotiate by the user's ticket */
-    char *password; /* NULL likewise */
-    char *token;    /* Bearer */
-    char *hosts;    /* patterns as of struct access_section, separated by blanks; NULL = the host of the job's URL */
+    char *user;                  /* NULL with Bearer, and with Negotiate by the user's ticket */
+    char *password;              /* NULL likewise */
+    char *token;                 /* Bearer */
+    uint64_t token_expires_usec; /* CLOCK_BOOTTIME; 0 = not known */
+    char *hosts; /* patterns as of struct access_section, separated by blanks; NULL = the host of the job's URL */
 };
 
 struct transfer_access {

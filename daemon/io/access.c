@@ -8,6 +8,7 @@
 #include "io/netrc.h"
 #include "io/secretfile.h"
 
+#include "base/moment.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -368,6 +369,7 @@ static struct access_load *load_of(struct token_wait *wait)
 static void take_token(struct access_load *load, const char *token)
 {
     load->access->server.token = strdup(token);
+    load->access->server.token_expires_usec = load->wait.expires_usec == USEC_INFINITY ? 0 : load->wait.expires_usec;
     if (!load->access->server.token)
         load->result = -ENOMEM;
     conclude(load);

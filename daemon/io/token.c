@@ -178,6 +178,7 @@ static void tell(struct token *token, const struct token_answer *answer)
     token->waits_count = 0;
     while ((wait = TAILQ_FIRST(&io->told)) != NULL) {
         TAILQ_REMOVE(&io->told, wait, entry);
+        wait->expires_usec = answer->expires_usec;
         wait->done(wait, answer->result, answer->result < 0 ? NULL : answer->text,
                    answer->result < 0 ? (answer->fault ? answer->fault : strerror(-answer->result)) : NULL,
                    answer->may_heal);
@@ -322,6 +323,7 @@ int token_get(struct io *io, const struct token_query *query, struct token_wait 
     if (!token->run && token->text && !query->fresh &&
         usec_add(boottime_usec(), TOKEN_MARGIN_USEC) < token->expires_usec) {
         *ret_token = token->text;
+        wait->expires_usec = token->expires_usec;
         return 1;
     }
     int r = token->run ? 0 : begin_run(token, query, ret_fault);

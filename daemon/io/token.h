@@ -27,6 +27,7 @@ struct token_query {
 struct token_wait {
     TAILQ_ENTRY(token_wait) entry;
     struct token *token;
+    uint64_t expires_usec; /* when there is a token: its end, CLOCK_BOOTTIME; USEC_INFINITY = not known */
     /* RESULT 0 and the TOKEN, or a negative errno and the FAULT; both last as long as the call. */
     void (*done)(struct token_wait *wait, int result, const char *token, const char *fault, bool may_heal);
     void (*drop)(struct token_wait *wait); /* the io goes */
@@ -45,8 +46,8 @@ struct token {
 };
 
 /*
- * 1 and the token in *ret_token, the callee's, to be copied at once; or 0, and WAIT gets it later. Negative: no run
- * could be begun; *ret_fault (malloc'ed; NULL when memory is refused) says why.
+ * 1 and the token in *ret_token, the callee's, to be copied at once, and its end in WAIT; or 0, and WAIT gets it later.
+ * Negative: no run could be begun; *ret_fault (malloc'ed; NULL when memory is refused) says why.
  */
 int token_get(struct io *io, const struct token_query *query, struct token_wait *wait, const char **ret_token,
               char **ret_fault);

@@ -77,6 +77,7 @@ int runner_new(struct manager *manager, struct job *job, struct runner **ret)
     }
     runner->manager = manager;
     runner->job = job;
+    runner->renew_usec = USEC_INFINITY;
     int r = access_resolve(&job->access, &manager->access_rules, job->host, &runner->choices);
     if (r >= 0)
         r = take_connection(runner);

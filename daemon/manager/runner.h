@@ -45,6 +45,7 @@ struct runner {
     struct access choices;             /* resolved when the attempt began */
     struct transfer_access *access;    /* what they name; NULL where nothing was chosen */
     struct io_request *access_request; /* being loaded */
+    uint64_t renew_usec;               /* CLOCK_BOOTTIME: a token's time to be had anew; USEC_INFINITY = none */
     bool begun;                        /* the session was told START */
     bool forsaken;                     /* paused before it was: the runner goes instead of beginning */
     bool held_back;                    /* nothing may be sent */

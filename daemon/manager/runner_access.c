@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The runner's access to its server: what the job, its host and the configuration choose is resolved when an attempt
- * begins, and read from the user's files before the first request. A token that the server refuses is had anew, once,
- * before anybody hears of the refusal.
+ * begins, and read from the user's files before the first request. A token that comes to its end is had anew before the
+ * next request, and one that the server refuses once, before anybody hears of the refusal.
  */
 #include "manager/runner_internal.h"
 
@@ -54,24 +54,40 @@ bool runner_needs_access(const struct runner *runner)
     return manager_needs_access(&runner->choices);
 }
 
+/* One that lasts shorter than the margin is used up to its end: a helper runs when it has to, not for each request. */
+static uint64_t renewal_usec(const struct transfer_secret *secret)
+{
+    uint64_t now = manager_boot_usec(), end = secret->token_expires_usec;
+
+    if (end <= now)
+        return USEC_INFINITY; /* it says no end, or one that makes no sense: a refusal will tell */
+    return usec_sub(end, TOKEN_MARGIN_USEC) > now ? usec_sub(end, TOKEN_MARGIN_USEC) : end;
+}
+
 static void take_access(struct runner *runner, struct transfer_access *access)
 {
     transfer_access_free(runner->access);
     runner->access = access;
+    runner->renew_usec = renewal_usec(&access->server);
     runner->session.parameters.ping_first = auth_scheme_binds_connection(access->server.scheme);
+}
+
+static void tell_fault(struct runner *runner, const char *fault, bool may_heal)
+{
+    struct session_input in = {
+        .event = SESSION_EVENT_ACCESS_FAILED, .access_fault = fault, .access_may_heal = may_heal};
+
+    runner_feed(runner, &in);
 }
 
 /* The session begins, and hears at once why it cannot go on: nothing is sent in between. */
 void runner_begin_without_access(struct runner *runner, const char *fault, bool may_heal)
 {
-    struct session_input in = {
-        .event = SESSION_EVENT_ACCESS_FAILED, .access_fault = fault, .access_may_heal = may_heal};
-
     runner->held_back = true;
     if (!runner_begin_now(runner))
         return;
     runner->held_back = false;
-    runner_feed(runner, &in);
+    tell_fault(runner, fault, may_heal);
 }
 
 static void on_loaded(void *userdata, int result, struct transfer_access *access, const char *fault, bool may_heal)
@@ -102,6 +118,27 @@ int runner_load_access(struct runner *runner)
     return load(runner, false, on_loaded);
 }
 
+/* ---- a token that ends ---- */
+
+static void on_renewed(void *userdata, int result, struct transfer_access *access, const char *fault, bool may_heal)
+{
+    struct runner *runner = userdata;
+
+    runner->access_request = NULL;
+    if (result < 0) {
+        runner->preparing = false;
+        tell_fault(runner, fault, may_heal);
+        return;
+    }
+    take_access(runner, access);
+    runner_proceed(runner);
+}
+
+bool runner_renew_token(struct runner *runner)
+{
+    return manager_boot_usec() >= runner->renew_usec && load(runner, false, on_renewed) >= 0;
+}
+
 /* ---- a token that was refused ---- */
 
 static bool is_refused(const struct exchange_outcome *outcome)
@@ -125,10 +162,9 @@ static void on_reloaded(void *userdata, int result, struct transfer_access *acce
 {
     struct runner *runner = userdata;
 
-    (void)fault, (void)may_heal;
     runner->access_request = NULL;
-    if (result < 0) {
-        tell_outcome(runner, false);
+    if (result < 0) { /* says more than the refusal, and time may help where it does not help a refusal */
+        tell_fault(runner, fault, may_heal);
         return;
     }
     const char *before = runner->access ? runner->access->server.token : NULL;

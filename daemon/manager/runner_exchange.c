@@ -114,11 +114,13 @@ void runner_proceed(struct runner *runner)
 {
     bool must_check = runner->request.check_source || runner->request.body_bytes > 0;
 
-    if (!runner->preparing || runner->held_back || runner->manager->stopping ||
+    if (!runner->preparing || runner->held_back || runner->access_request || runner->manager->stopping ||
         (must_check && runner->check_started && !runner->source_checked))
         return;
     /* A slow disk holds back the fragment only while the checkpoint before the last is unsynced. */
     if (runner->request.kind == EXCHANGE_FRAGMENT && runner->unsynced >= UNSYNCED_MAX)
+        return;
+    if (runner_renew_token(runner))
         return;
     if (must_check && !runner->source_checked) {
         runner->check_started = true;

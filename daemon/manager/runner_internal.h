@@ -25,6 +25,8 @@ bool runner_needs_access(const struct runner *runner);
 /* Ends in runner_begin(), or in START and ACCESS_FAILED. */
 int runner_load_access(struct runner *runner);
 void runner_begin_without_access(struct runner *runner, const char *fault, bool may_heal);
+/* Whether the token comes to its end and is being had anew: the request that is prepared waits for it. */
+bool runner_renew_token(struct runner *runner);
 /* Whether OUTCOME refuses a token that is being had anew: the session hears of it then, later. */
 bool runner_refresh_token(struct runner *runner, const struct exchange_outcome *outcome);
 void runner_drop_access_request(struct runner *runner);
