@@ -18,6 +18,7 @@
 #define OPTION_URL_FILE (OPTION_LONG + 0)
 #define OPTION_TIMEOUT  (OPTION_LONG + 1)
 
+#define PROBE_NAME   "bitsq-probe"                  /* what a file in a folder is called; none is made */
 #define TIMEOUT_USEC (UINT64_C(600) * USEC_PER_SEC) /* a slow server has minutes for each of several requests */
 
 const struct option_spec probe_options[] = {
@@ -147,6 +148,7 @@ static int check_url(const struct cli *cli, const char *url)
 int verb_probe(struct cli *cli, int argc, char **argv)
 {
     struct probe_wish wish = {.timeout_usec = TIMEOUT_USEC};
+    _cleanup_free_ char *whole = NULL;
     struct args args;
     const char *value;
     int id, code = 0;
@@ -166,8 +168,10 @@ int verb_probe(struct cli *cli, int argc, char **argv)
     const char *url = wish.url_file ? wish.url : argv[optind];
     if (code == 0)
         code = check_url(cli, url);
+    if (code == 0 && !(whole = url_keeps_names(url) ? url_append_name(url, PROBE_NAME) : strdup(url)))
+        code = cli_fail_memory(cli);
     if (code == 0)
-        code = probe(cli, &wish, url);
+        code = probe(cli, &wish, whole);
 finish:
     (void)bitsq_job_options_free(wish.options);
     return code;

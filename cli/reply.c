@@ -2,6 +2,7 @@
 /* reply: what the server's application answered. */
 #include "cli/args.h"
 #include "cli/json.h"
+#include "cli/row.h"
 #include "cli/select.h"
 
 #include "base/path.h"
@@ -26,14 +27,16 @@ const struct option_spec reply_options[] = {
 static int fail_none(const struct cli *cli, const bitsq_job *job)
 {
     uint64_t id = bitsq_job_get_id(job);
+    char text[NOTE_MAX];
 
+    job_error_text(job, text);
     if (strcmp(bitsq_job_get_type(job), "upload-reply") != 0)
         return cli_fail(cli, EXIT_OTHER, "InvalidState",
                         "job %" PRIu64 " has no reply, as it was added without --reply; add it again with that", id);
     switch (bitsq_job_get_state(job)) {
     case BITSQ_STATE_FAILED:
         return cli_fail(cli, EXIT_JOB_FAILED, "InvalidState", "job %" PRIu64 " failed before its reply was there: %s",
-                        id, bitsq_job_get_error_message(job));
+                        id, text);
     case BITSQ_STATE_CANCELLED:
     case BITSQ_STATE_CANCELLING:
         return cli_fail(cli, EXIT_JOB_CANCELLED, "InvalidState",

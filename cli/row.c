@@ -63,17 +63,56 @@ static void note_gates(const bitsq_job *job, char note[static NOTE_MAX])
         (void)text_copy(note, NOTE_MAX, bitsq_job_get_host(job));
 }
 
-/* The daemon's sentence ends with the remedy, without an ID: "...; start it again with: bitsq retry". */
+static bool is_word_at(const char *text, const char *word)
+{
+    size_t length = strlen(word);
+    char next = strncmp(text, word, length) == 0 ? text[length] : 'x';
+
+    return !((next >= 'a' && next <= 'z') || (next >= 'A' && next <= 'Z') || next == '_');
+}
+
+/* The credential that the remedy is about; NULL where the job names none. */
+static const char *credential_of(const bitsq_job *job, const char *message)
+{
+    const char *key = strstr(message, "proxy_credential") ? "proxy_credential" : "credential", *name;
+
+    return bitsq_job_options_get_string(bitsq_job_get_options(job), key, &name) > 0 ? name : NULL;
+}
+
+/*
+ * The daemon's sentence ends with the remedy, which knows no job: "bitsq set ID auth=SCHEME, then: bitsq retry". Here
+ * it becomes a line that can be copied.
+ */
 void job_error_text(const bitsq_job *job, char text[static NOTE_MAX])
 {
-    static const char remedy[] = "bitsq retry";
-    const char *message = bitsq_job_get_error_message(job);
-    size_t length = strlen(message);
+    const char *message = bitsq_job_get_error_message(job), *credential = credential_of(job, message);
+    char id[24];
 
-    if (length >= strlen(remedy) && strcmp(message + length - strlen(remedy), remedy) == 0)
-        (void)snprintf(text, NOTE_MAX, "%s %" PRIu64, message, bitsq_job_get_id(job));
-    else
-        (void)text_copy(text, NOTE_MAX, message);
+    (void)snprintf(id, sizeof(id), "%" PRIu64, bitsq_job_get_id(job));
+    const struct {
+        const char *text, *kept, *value; /* the first that matches counts */
+    } words[] = {
+        {"bitsq retry ID", "bitsq retry ", id},
+        {"bitsq retry", "bitsq retry ", id},
+        {"bitsq set ID", "bitsq set ", id},
+        {"credential set NAME", "credential set ", credential},
+        {"credential=NAME", "credential=", credential},
+    };
+    size_t used = 0;
+
+    while (*message != '\0' && used < NOTE_MAX - 1) {
+        size_t i = 0;
+        while (i < ELEMENTS(words) && !(words[i].value && is_word_at(message, words[i].text)))
+            i++;
+        if (i == ELEMENTS(words)) {
+            text[used++] = *message++;
+            continue;
+        }
+        int n = snprintf(text + used, NOTE_MAX - used, "%s%s", words[i].kept, words[i].value);
+        used += n > 0 ? (size_t)n : 0;
+        message += strlen(words[i].text);
+    }
+    text[used < NOTE_MAX ? used : NOTE_MAX - 1] = '\0';
 }
 
 /* TEXT without the step that failed before it, which costs the columns in which the cause would stand. */

@@ -100,7 +100,7 @@ _public_ int bitsq_client_probe(bitsq_client *client, const char *url, const bit
 {
     _cleanup_(sd_bus_message_unref_p) sd_bus_message *call = NULL, *reply = NULL;
 
-    int r = client_manager_call(client, "Probe", &call);
+    int r = client_manager_call(client, MANAGER_PROBE, &call);
     if (r < 0)
         return r;
     r = sd_bus_message_append(call, "s", url);

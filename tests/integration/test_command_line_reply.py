@@ -50,6 +50,7 @@ def held(home, *options, count=1):
 def test_set_changes_settings_and_takes_them_back(queue):
     job = str(held(queue)[0])
     queue.file("here.pem", size=1)
+    queue.bitsq("credential", "set", "work", "--token", stdin="x")
     changed = queue.bitsq("set", job, "priority=high", "name=The report", "retry-delay=90s", "no_progress_timeout=2h",
                           "fragment-size=64Ki:1M", "cert=here.pem", "credential=work", "netrc=yes", "proxy=none")
     assert changed.code == 0 and changed.out == changed.err == "", changed
