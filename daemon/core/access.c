@@ -194,6 +194,16 @@ int access_copy(const struct access *access, struct access *ret)
     return 0;
 }
 
+bool access_equal(const struct access *a, const struct access *b)
+{
+    if (a->flags != b->flags || a->flags_chosen != b->flags_chosen)
+        return false;
+    for (size_t i = 0; i < ACCESS_TEXTS; i++)
+        if (!a->texts[i] != !b->texts[i] || (a->texts[i] && strcmp(a->texts[i], b->texts[i]) != 0))
+            return false;
+    return true;
+}
+
 void access_rules_done(struct access_rules *rules)
 {
     for (size_t i = 0; i < rules->count; i++) {

@@ -80,6 +80,7 @@ const char *access_fault(const struct access *access);
 
 int access_copy(const struct access *access, struct access *ret);
 void access_done(struct access *access);
+bool access_equal(const struct access *a, const struct access *b);
 
 /* Fills from LOWER what ACCESS leaves open. */
 int access_merge(struct access *access, const struct access *lower);

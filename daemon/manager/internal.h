@@ -9,11 +9,16 @@
 #include <limits.h>
 #include <sys/queue.h>
 
-/* A connection whose session ended, kept until the scheduling decision that follows gives it to the next job. */
+/*
+ * A connection whose session ended, kept until the scheduling decision that follows gives it to the next job that goes
+ * to the same host in the same way. Where the credentials that both name have changed meanwhile, the transport takes a
+ * new one by itself.
+ */
 struct spare_connection {
     LIST_ENTRY(spare_connection) entry;
     struct transfer_connection *connection;
     char host[JOB_HOST_MAX + 1];
+    struct access choices;
 };
 
 struct manager {
@@ -104,8 +109,10 @@ int manager_fault_set(struct manager_error *error, enum manager_fault fault, int
 /* The answer to whatever comes while the daemon ends. */
 int manager_fault_stopping(struct manager_error *error);
 
-int manager_take_connection(struct manager *manager, const char *host, struct transfer_connection **ret);
-void manager_spare_connection(struct manager *manager, const char *host, struct transfer_connection *connection);
+int manager_take_connection(struct manager *manager, const char *host, const struct access *choices,
+                            struct transfer_connection **ret);
+void manager_spare_connection(struct manager *manager, const char *host, const struct access *choices,
+                              struct transfer_connection *connection);
 void manager_purge_connections(struct manager *manager);
 
 /* farewell.c: the URL of JOB, which is its record of before and does not run, was changed. */

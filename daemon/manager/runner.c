@@ -45,24 +45,10 @@ static void fill_parameters(const struct runner *runner, struct session_paramete
     manager_fill_dialect(&runner->choices, ret);
 }
 
-/* A connection that was authenticated for one job, or by its certificate, is nobody else's. */
-static int take_connection(struct runner *runner)
-{
-    struct manager *manager = runner->manager;
-
-    if (runner_needs_access(runner))
-        return manager->transfer_ops->connection_new(manager->transport, &runner->connection);
-    return manager_take_connection(manager, runner->job->host, &runner->connection);
-}
-
 static void leave_connection(struct runner *runner)
 {
-    struct manager *manager = runner->manager;
-
-    if (runner->connection && runner_needs_access(runner))
-        manager->transfer_ops->connection_free(manager->transport, runner->connection);
-    else if (runner->connection)
-        manager_spare_connection(manager, runner->job->host, runner->connection);
+    if (runner->connection)
+        manager_spare_connection(runner->manager, runner->job->host, &runner->choices, runner->connection);
     runner->connection = NULL;
 }
 
@@ -80,7 +66,7 @@ int runner_new(struct manager *manager, struct job *job, struct runner **ret)
     runner->renew_usec = USEC_INFINITY;
     int r = access_resolve(&job->access, &manager->access_rules, job->host, &runner->choices);
     if (r >= 0)
-        r = take_connection(runner);
+        r = manager_take_connection(manager, job->host, &runner->choices, &runner->connection);
     if (r < 0) {
         runner_free(runner);
         return r;
@@ -326,11 +312,23 @@ static void runner_act(struct runner *runner, const struct session_output *out)
     }
 }
 
-/* Where the bytes of a user go is worth a line whenever a server changes it. */
-static void log_host(const struct runner *runner, const char *before)
+static void log_reply(const struct runner *runner)
+{
+    _cleanup_free_ char *redacted = text_redact_url(runner->session.record.reply_url);
+    _cleanup_free_ char *escaped = redacted ? text_escape(redacted) : NULL;
+
+    if (escaped)
+        log_message(LOG_INFO, MESSAGE_JOB_HOST, runner->job->id, "%s has a reply for it: %s", runner->job->host,
+                    escaped);
+}
+
+/* Where the bytes of a user go, and where they come from, is worth a line whenever a server changes it. */
+static void log_places(const struct runner *runner, const char *before, bool had_reply)
 {
     const char *now = runner->session.record.host_id;
 
+    if (!had_reply && runner->session.record.reply_url[0] != '\0')
+        log_reply(runner);
     if (strcmp(before, now) == 0)
         return;
     if (now[0] != '\0')
@@ -352,9 +350,10 @@ void runner_feed(struct runner *runner, struct session_input *in)
         return;
     in->now = manager_now(runner->manager);
     (void)text_copy(host, sizeof(host), runner->session.record.host_id);
+    bool had_reply = runner->session.record.reply_url[0] != '\0';
     bool was_replying = runner->session.record.phase == SESSION_REPLY;
     session_step(&runner->session, in, &out);
-    log_host(runner, host);
+    log_places(runner, host, had_reply);
     if (was_replying != (runner->session.record.phase == SESSION_REPLY))
         manager_shown_changed(runner->manager, runner->job);
     runner_act(runner, &out);

@@ -4,6 +4,8 @@
 #include "manager/internal.h"
 #include "manager/log.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -145,33 +147,45 @@ int schedule_run(struct manager *manager)
     return 0;
 }
 
-int manager_take_connection(struct manager *manager, const char *host, struct transfer_connection **ret)
+static void spare_free(struct manager *manager, struct spare_connection *spare)
+{
+    if (spare->connection)
+        manager->transfer_ops->connection_free(manager->transport, spare->connection);
+    access_done(&spare->choices);
+    free(spare);
+}
+
+int manager_take_connection(struct manager *manager, const char *host, const struct access *choices,
+                            struct transfer_connection **ret)
 {
     struct spare_connection *spare;
 
     LIST_FOREACH(spare, &manager->spares, entry)
     {
-        if (strcmp(spare->host, host) == 0) {
+        if (strcmp(spare->host, host) == 0 && access_equal(&spare->choices, choices)) {
             LIST_REMOVE(spare, entry);
-            *ret = spare->connection;
-            free(spare);
+            *ret = TAKE_PTR(spare->connection);
+            spare_free(manager, spare);
             return 0;
         }
     }
     return manager->transfer_ops->connection_new(manager->transport, ret);
 }
 
-void manager_spare_connection(struct manager *manager, const char *host, struct transfer_connection *connection)
+void manager_spare_connection(struct manager *manager, const char *host, const struct access *choices,
+                              struct transfer_connection *connection)
 {
     struct spare_connection *spare = manager->stopping ? NULL : calloc(1, sizeof(*spare));
 
-    if (!spare || strlen(host) >= sizeof(spare->host)) {
-        free(spare);
+    if (!spare) {
         manager->transfer_ops->connection_free(manager->transport, connection);
         return;
     }
     spare->connection = connection;
-    memcpy(spare->host, host, strlen(host) + 1);
+    if (!text_copy(spare->host, sizeof(spare->host), host) || access_copy(choices, &spare->choices) < 0) {
+        spare_free(manager, spare);
+        return;
+    }
     LIST_INSERT_HEAD(&manager->spares, spare, entry);
 }
 
@@ -181,7 +195,6 @@ void manager_purge_connections(struct manager *manager)
 
     while ((spare = LIST_FIRST(&manager->spares)) != NULL) {
         LIST_REMOVE(spare, entry);
-        manager->transfer_ops->connection_free(manager->transport, spare->connection);
-        free(spare);
+        spare_free(manager, spare);
     }
 }

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How servers are reached, as the configuration says it: for all hosts, for some, and read again."""
+import os
+import signal
+
 import pytest
 
 from server.scripted import ScriptedServer
+from support.auth import keep
 from support.bus import BusError
 from support.wait import poll
 
@@ -78,7 +82,38 @@ def test_a_bad_value_leaves_the_old_configuration_in_force(home):
         assert "the old configuration stays in force" in home.logs()
 
 
+def test_sighup_reads_the_configuration_like_reload(home):
+    with ScriptedServer() as server:
+        configure(home, "UserAgent=before\n")
+        daemon = home.daemon()
+        configure(home, "UserAgent=after\n")
+        os.kill(daemon.pid, signal.SIGHUP)
+        poll(lambda: "the configuration was read again" in home.logs(), "the daemon has read it")
+        job = daemon.bus.add(home.file(size=10), f"{server.url}target")
+        assert daemon.bus.wait(job, "done", "failed")["State"] == "done"
+        assert {request.header("User-Agent") for request in server.requests} == {"after"}
+
+
 def test_an_unknown_key_of_a_host_section_is_told(home):
     configure(home, "[Host *]\nMethodOveride=post\n")
     home.daemon()
     poll(lambda: f"{home.config_file}:5: there is no key MethodOveride in [Host *]" in home.logs(), "the warning")
+
+
+def connections(server, *names):
+    return [{request.connection for request in server.requests if request.target == f"/{name}"} for name in names]
+
+
+def test_jobs_that_go_the_same_way_share_a_connection_and_others_do_not(home):
+    keep(home, "alice", user="alice", password="a")
+    keep(home, "bob", user="bob", password="b")
+    configure(home, "MaxActivePerHost=1\nUserAgent=tests\nCredentialsOverHttp=yes\n")
+    with ScriptedServer() as server:
+        bus = home.daemon().bus
+        jobs = [bus.add(home.file(name, size=10), f"{server.url}{name}", hold=True, **options) for name, options in (
+            ("a", {"credential": "alice"}), ("b", {"credential": "alice"}), ("c", {"credential": "bob"}), ("d", {}))]
+        bus.control("resume", all=True)
+        for job in jobs:
+            assert bus.wait(job, "done", "failed")["State"] == "done", bus.job(job)
+        first, second, third, fourth = connections(server, "a", "b", "c", "d")
+        assert first == second and len(first | third | fourth) == 3

@@ -216,6 +216,7 @@ def test_a_reply_is_fetched_by_ranges_before_the_close_and_kept(replies, home):
     assert [r.packet or r.method for r in server.requests] == ["Create-Session", "Fragment", "GET", "GET",
                                                                "Close-Session"]
     assert open_reply(bus, job) == reply
+    assert r"has a reply for it: Replies\\{1}\\r.bin" in home.logs()
     assert done["Type"] == "upload-reply"
     assert (done["Reply"]["received"], done["Reply"]["size"], done["Reply"]["stored"]) == (len(reply), len(reply), True)
     bus.verb(job, "Remove")

@@ -116,6 +116,28 @@ static void the_job_wins_over_its_host_and_the_host_over_the_rest(void **state)
     access_done(&sections[1].access);
 }
 
+static void two_are_equal_when_each_choice_is(void **state)
+{
+    struct access one = {0}, other = {0};
+
+    (void)state;
+    assert_true(access_equal(&one, &other));
+    choose(&one, "proxy", "");
+    assert_false(access_equal(&one, &other)); /* none is a choice */
+    choose(&other, "proxy", "http://proxy:3128");
+    assert_false(access_equal(&one, &other));
+    choose(&other, "proxy", "");
+    assert_true(access_equal(&one, &other));
+    access_set_flag(&one, access_find_option("netrc"), false);
+    assert_false(access_equal(&one, &other));
+    access_set_flag(&other, access_find_option("netrc"), true);
+    assert_false(access_equal(&one, &other));
+    access_set_flag(&one, access_find_option("netrc"), true);
+    assert_true(access_equal(&one, &other));
+    access_done(&one);
+    access_done(&other);
+}
+
 static void a_pattern_names_a_host_a_domain_or_a_port(void **state)
 {
     (void)state;
@@ -177,6 +199,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_value_that_a_key_does_not_take_is_refused_with_what_it_takes),
     cmocka_unit_test(all_paths_together_have_a_bound),
     cmocka_unit_test(the_job_wins_over_its_host_and_the_host_over_the_rest),
+    cmocka_unit_test(two_are_equal_when_each_choice_is),
     cmocka_unit_test(a_pattern_names_a_host_a_domain_or_a_port),
     cmocka_unit_test(a_secret_goes_only_where_it_may),
     cmocka_unit_test(a_scheme_is_known_by_its_name),
