@@ -121,3 +121,12 @@ def test_a_session_id_of_a_refused_create_moves_nothing(case: Case):
         done(case, origin)
         assert [r.session for r in origin.packets("Fragment")].count("wrong") == 0
         assert packets(origin).count("Create-Session") == 2
+
+
+def test_every_change_of_the_host_is_logged(case: Case):
+    """Where the bytes of a user go is never a secret from the administrator."""
+    with two_servers(case) as (origin, _other):
+        origin.script["Create-Session"] = with_host(OTHER, 3)
+        start(case, origin)
+        done(case, origin)
+        assert f"127.0.0.1:{origin.port} sends this upload on to {OTHER} (BITS-Host-Id)" in case.home.logs()
