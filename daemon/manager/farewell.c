@@ -90,10 +90,17 @@ static void on_loaded(void *userdata, int result, struct transfer_access *access
         end(farewell);
 }
 
-static int build(const struct job *job, struct exchange_request *request)
+static int build(const struct job *job, const struct access *choices, struct exchange_request *request)
 {
-    const struct proto_packet packet = {.kind = EXCHANGE_CANCEL, .session_id = job->session.session_id};
+    struct session_parameters dialect = {0};
 
+    manager_fill_dialect(choices, &dialect);
+    const struct proto_packet packet = {
+        .kind = EXCHANGE_CANCEL,
+        .method = dialect.method,
+        .protocol_guid = dialect.protocol_guid,
+        .session_id = job->session.session_id,
+    };
     int r = proto_build(&packet, request);
     if (r < 0)
         return r;
@@ -115,7 +122,7 @@ static int prepare(struct farewell *farewell, const struct job *job)
         return -ENOMEM;
     int r = access_resolve(&job->access, &manager->access_rules, job->host, &farewell->choices);
     if (r >= 0)
-        r = build(job, &farewell->request);
+        r = build(job, &farewell->choices, &farewell->request);
     return r < 0 ? r : manager->transfer_ops->connection_new(manager->transport, &farewell->connection);
 }
 

@@ -117,6 +117,54 @@ def test_the_old_server_hears_it_with_the_credentials_that_it_wants(home, serve)
         old.wait_for(lambda s: [r.status for r in s.packets("Cancel-Session")][-1:] == [200])
 
 
+def test_the_old_server_hears_it_in_its_own_dialect(home, serve):
+    with ScriptedServer() as old:
+        new = serve()
+        old.handler.script["Fragment"] = Answer(503, [("BITS-Packet-Type", "Ack"), ("Retry-After", "3600")])
+        bus = home.daemon().bus
+        job = bus.add(home.file(size=10_000), old.url + "target", method_override="post")
+        bus.wait(job, "retrying")
+        change(bus, job, url=new.url + "/target", method_override="")
+        assert bus.wait(job, "done", "failed")["State"] == "done"
+        old.wait_for(lambda s: s.packets("Cancel-Session"))
+        assert {(r.method, r.header("X-HTTP-Method-Override")) for r in old.requests} == {("POST", "BITS_POST")}
+
+
+def test_a_failed_job_with_a_new_url_begins_there_when_it_is_retried(home, serve):
+    with ScriptedServer() as old:
+        new = serve()
+        old.handler.script["Fragment", 1] = Answer(403)
+        bus = home.daemon().bus
+        source = home.file(size=10_000)
+        job = bus.add(source, old.url + "target")
+        bus.wait(job, "failed")
+        change(bus, job, url=new.url + "/target")
+        seen = bus.job(job)
+        assert (seen["State"], seen["Session"], seen["Acknowledged"]) == ("failed", "", 0)
+        bus.verb(job, "Retry")
+        assert bus.wait(job, "done", "failed")["State"] == "done"
+        assert (new.root / "target").read_bytes() == source.read_bytes()
+
+
+def test_what_is_set_while_a_job_runs_counts_from_its_next_attempt_on(home):
+    with ScriptedServer() as server:
+        go_on = threading.Event()
+        server.handler.script["Create-Session"] = lambda request, normal: normal() if go_on.wait(30) else None
+        server.handler.script["Fragment", 1] = Answer(503)
+        bus = home.daemon().bus
+        job = bus.add(home.file(size=10_000), server.url + "target", user_agent="first")
+        server.wait_for(lambda s: s.packets("Create-Session"))
+        change(bus, job, user_agent="second")
+        go_on.set()
+        bus.wait(job, "retrying")
+        first = len(server.requests)
+        bus.verb(job, "Retry")
+        assert bus.wait(job, "done", "failed")["State"] == "done"
+        agents = [r.header("User-Agent") for r in server.requests]
+        assert set(agents[:first]) == {"first"} and set(agents[first:]) == {"second"}
+        assert len(server.packets("Create-Session")) == 1
+
+
 def test_a_new_url_that_is_refused_leaves_the_session_alone(home):
     with ScriptedServer() as server:
         server.handler.script["Fragment", 1] = Answer(503, [("BITS-Packet-Type", "Ack"), ("Retry-After", "3600")])
