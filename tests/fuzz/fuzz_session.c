@@ -46,9 +46,10 @@ struct life {
     bool cancelled;
     bool close_sent; /* in this session or an earlier one */
     bool ended;
-    uint64_t high_offset;  /* the furthest that this attempt has come, */
-    uint64_t reply_offset; /* and with the reply */
-    unsigned sends;        /* since then */
+    uint64_t high_offset;         /* the furthest that this attempt has come, */
+    uint64_t session_high_offset; /* that this session has, */
+    uint64_t reply_offset;        /* and with the reply */
+    unsigned sends;               /* since then */
 };
 
 static unsigned take(struct stream *stream)
@@ -184,7 +185,10 @@ static void check_pace(struct life *life)
         life->reply_offset = record->reply_offset;
         life->sends = 0;
     }
-    life->sends += life->out.action == SESSION_ACTION_SEND;
+    /* An upload that rightly starts over may need as many Fragments as the first time: those that advance are free. */
+    bool advances = record->session_high_offset > life->session_high_offset;
+    life->session_high_offset = record->session_high_offset;
+    life->sends += life->out.action == SESSION_ACTION_SEND && !advances;
     CHECK(life->sends < SENDS_WITHOUT_PROGRESS_MAX);
 }
 
@@ -379,7 +383,7 @@ static void restart(struct life *life)
     session_init(&life->session, &parameters, &life->durable);
     life->session.after_restart = life->durable.session_id[0] != '\0';
     memset(&life->out, 0, sizeof(life->out));
-    life->high_offset = life->reply_offset = 0;
+    life->high_offset = life->session_high_offset = life->reply_offset = 0;
     life->sends = 0;
 }
 
