@@ -208,6 +208,8 @@ class WithReply(BitsSession):
     def __init__(self, reply):
         super().__init__()
         self.reply, self.asked = reply, []
+        self.go_on = threading.Event()  # until then the second range waits, where a test clears it
+        self.go_on.set()
 
     def __call__(self, request, connection):
         if request.method == "GET":
@@ -220,6 +222,7 @@ class WithReply(BitsSession):
     def part(self, request):
         first, last = map(int, request.header("Range").removeprefix("bytes=").split("-"))
         self.asked.append((request.target, first, last))
+        assert first == 0 or self.go_on.wait(30)
         body = self.reply[first:last + 1]
         return Answer(206, [("Content-Range", f"bytes {first}-{first + len(body) - 1}/{len(self.reply)}"),
                             ("ETag", '"1"')], body)
@@ -243,11 +246,11 @@ def replies(home):
     """replies(reply, path) -> (bus, job, server) of an upload-reply job that has ended."""
     servers = []
 
-    def run(reply, path=b"", **config):
+    def run(reply, path=b"", **options):
         server = ScriptedServer(WithReply(reply)).__enter__()
         servers.append(server)
-        bus = home.daemon(**config).bus
-        job = bus.add(home.file(size=10_000), server.url + "in/target", reply=path)
+        bus = home.daemon().bus
+        job = bus.add(home.file(size=10_000), server.url + "in/target", reply=path, **options)
         return bus, job, server
     yield run
     for server in servers:
@@ -269,6 +272,19 @@ def test_a_reply_is_fetched_by_ranges_before_the_close_and_kept(replies, home):
     assert (done["Reply"]["received"], done["Reply"]["size"], done["Reply"]["stored"]) == (len(reply), len(reply), True)
     bus.verb(job, "Remove")
     poll(lambda: not list(home.path.glob("**/replies/*")), "the reply goes with its job")
+
+
+def test_a_reply_that_is_being_fetched_is_seen_with_its_progress(replies):
+    bus, job, server = replies(os.urandom((1 << 20) + 5), hold=True)
+    server.handler.go_on.clear()
+    bus.verb(job, "Resume")
+    server.wait_for(lambda s: len([r for r in s.requests if r.method == "GET"]) == 2)
+    seen = bus.wait(job, "replying")
+    poll(lambda: bus.job(job)["Reply"]["received"] == 1 << 20, "the first range is counted")
+    assert (seen["Acknowledged"], bus.job(job)["Reply"]["size"]) == (10_000, (1 << 20) + 5)
+    assert bus.query(state=["replying"])[0][0]["Id"] == job
+    server.handler.go_on.set()
+    assert bus.wait(job, "done", "failed")["State"] == "done"
 
 
 def test_a_reply_goes_where_it_was_asked_for(replies, home):
