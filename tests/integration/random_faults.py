@@ -98,10 +98,12 @@ def judge(run, job, server, source):
     if count > run.requests_max:
         return f"{count} requests, more than {run.requests_max}"
     if job["State"] == "done":
-        if run.staying == "close: status 403" and not job["Confirmed"]:
-            return None  # an earlier Close-Session was lost: the server may have carried it out
-        same = (server.root / "target").read_bytes() == source.read_bytes()
-        return None if same else "done, but the file at the server is another"
+        target = server.root / "target"
+        # A Close-Session whose answer was lost, and then no session: no client can tell whether it was carried out. What
+        # must not be is that nobody is told.
+        if not job["Confirmed"] and (run.staying == "close: status 403" or not target.exists()):
+            return None if "check the file at the server" in job["Error"][2] else "unconfirmed, and nobody is told"
+        return None if target.read_bytes() == source.read_bytes() else "done, but the file at the server is another"
     if run.staying is None:
         return f"failed with {job['Error']} although every fault passes"
     if job["Error"][1] not in STAYING[run.staying] or not job["Error"][2]:
