@@ -199,7 +199,10 @@ int reply_disk_write(const struct reply_names *names, uint64_t offset, const voi
         return -ENODATA;
     if (r >= 0)
         r = offset == 0 ? create_draft(folder, names, &fd) : open_draft(folder, names, offset, &fd);
-    return r < 0 ? r : write_all(fd, offset, buffer, size);
+    if (r >= 0)
+        r = write_all(fd, offset, buffer, size);
+    /* The offset is remembered next: after a power cut the draft may not be a hole of the right length. */
+    return r >= 0 && fdatasync(fd) < 0 ? -errno : r;
 }
 
 int reply_disk_store(const struct reply_names *names, uint64_t total)
