@@ -194,9 +194,12 @@ def test_retry_lifts_the_wait(case: Case):
     case.done()
 
 
-def test_refused_connections_are_retried_with_growing_delays(case: Case, closed_port):
-    case.start_daemon(**SMALL)
+def test_refused_connections_are_retried_with_delays_that_are_drawn(case: Case, closed_port):
+    """Never sooner than RetryDelay, and not all alike: that seven draws stay within a fifth of it happens once in ten
+    million runs. How the delays grow is the pure rule's test."""
+    case.start_daemon(**SMALL, RetryDelay="50ms", RetryDelayMax="1s")
     case.id = case.add(case.home.file(size=100), f"{case.way.scheme}://127.0.0.1:{closed_port}/x")
-    seen = poll(lambda: (now := case.job)["Attempts"] >= 5 and now, "five attempts")
+    seen = poll(lambda: (now := case.job)["Attempts"] >= 8 and now, "eight attempts")
     times = [attempt[0] for attempt in seen["AttemptLog"]]
-    assert times[-1] - times[-2] > (times[1] - times[0]) / 2
+    gaps = [later - earlier for earlier, later in zip(times, times[1:])]
+    assert min(gaps) >= 49_000 and max(gaps) > 60_000
