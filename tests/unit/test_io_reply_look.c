@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Looking at the place of a reply, opening what was stored, and what goes with a job. Real files, real threads. */
 #include "core/limits.h"
-#include "io/reply.h"
 #include "io/reply_disk.h"
-#include "io_fixture.h"
+#include "reply_fixture.h"
 #include "support/folder.h"
 #include "support/unit.h"
 
@@ -15,88 +14,13 @@
 
 #define NOBODY 65534
 
-struct fixture {
-    struct io_fixture io;
-    struct reply_file *file;
-    char *target; /* FOLDER/reply.xml */
-    unsigned done;
-    int result;
-};
-
-static void begin(struct fixture *f)
-{
-    *f = (struct fixture){0};
-    io_fixture_begin(&f->io);
-    f->target = folder_path(f->io.folder, "reply.xml");
-}
-
-static void finish(struct fixture *f)
-{
-    reply_file_free(f->file);
-    free(f->target);
-    io_fixture_finish(&f->io);
-}
-
-static void on_done(void *userdata, int result)
-{
-    struct fixture *f = userdata;
-
-    f->done++;
-    f->result = result;
-}
-
-static struct reply_place chosen(const struct fixture *f)
-{
-    return (struct reply_place){.state_directory = f->io.folder, .job_id = 7, .path = f->target};
-}
-
-static void open_chosen(struct fixture *f)
-{
-    struct reply_place place = chosen(f);
-
-    assert_int_equal(reply_file_new(f->io.io, &place, &f->file), 0);
-}
-
-static void open_in_state(struct fixture *f)
-{
-    struct reply_place place = {.state_directory = f->io.folder, .job_id = 7};
-
-    assert_int_equal(reply_file_new(f->io.io, &place, &f->file), 0);
-}
-
-static int write_text(struct fixture *f, uint64_t offset, const char *text)
-{
-    char *buffer = strdup(text);
-
-    assert_non_null(buffer);
-    assert_int_equal(reply_file_write(f->file, offset, buffer, strlen(text), on_done, f), 0);
-    io_fixture_run(&f->io, &f->done);
-    return f->result;
-}
-
-static int store(struct fixture *f, uint64_t total)
-{
-    assert_int_equal(reply_file_store(f->file, total, on_done, f), 0);
-    io_fixture_run(&f->io, &f->done);
-    return f->result;
-}
-
-static void assert_file_holds(const char *path, const char *text)
-{
-    char *content = io_fixture_read(path, NULL);
-
-    assert_non_null(content);
-    assert_string_equal(content, text);
-    free(content);
-}
-
 /* ---- the check at submission ---- */
 
-static int check(struct fixture *f, const char *path)
+static int check(struct reply_fixture *f, const char *path)
 {
     struct io_request *request = NULL;
 
-    int r = io_check_reply_path(f->io.io, path, on_done, f, &request);
+    int r = io_check_reply_path(f->io.io, path, reply_fixture_on_done, f, &request);
     if (r < 0)
         return r;
     io_fixture_run(&f->io, &f->done);
@@ -105,10 +29,10 @@ static int check(struct fixture *f, const char *path)
 
 static void a_path_is_checked_before_a_job_is_taken(void **state)
 {
-    struct fixture f;
+    struct reply_fixture f;
 
     (void)state;
-    begin(&f);
+    reply_fixture_begin(&f);
     char *folder = folder_path(f.io.folder, "folder"), *missing = folder_path(folder, "missing/reply");
     char *below_file = folder_path(f.io.folder, "file/reply"), *slash = folder_path(folder, "");
     char *link = folder_path(f.io.folder, "link"), *fifo = folder_path(f.io.folder, "fifo");
@@ -136,15 +60,15 @@ static void a_path_is_checked_before_a_job_is_taken(void **state)
     free(below_file);
     free(missing);
     free(folder);
-    finish(&f);
+    reply_fixture_finish(&f);
 }
 
 static void a_folder_that_must_not_be_written_to_is_refused(void **state)
 {
-    struct fixture f;
+    struct reply_fixture f;
 
     (void)state;
-    begin(&f);
+    reply_fixture_begin(&f);
     char *folder = folder_path(f.io.folder, "folder"), *path = folder_path(folder, "reply");
     struct reply_place place = {.path = path};
     struct reply_names names;
@@ -160,28 +84,28 @@ static void a_folder_that_must_not_be_written_to_is_refused(void **state)
     reply_names_done(&names);
     free(path);
     free(folder);
-    finish(&f);
+    reply_fixture_finish(&f);
 }
 
 /* ---- reading, removing, sweeping ---- */
 
-static int open_reply(struct fixture *f, const struct reply_place *place)
+static int open_reply(struct reply_fixture *f, const struct reply_place *place)
 {
     struct io_request *request = NULL;
 
-    assert_int_equal(io_open_reply(f->io.io, place, on_done, f, &request), 0);
+    assert_int_equal(io_open_reply(f->io.io, place, reply_fixture_on_done, f, &request), 0);
     io_fixture_run(&f->io, &f->done);
     return f->result;
 }
 
 static void the_stored_reply_can_be_opened_and_nothing_else(void **state)
 {
-    struct fixture f;
+    struct reply_fixture f;
     char buffer[8] = {0};
 
     (void)state;
-    begin(&f);
-    struct reply_place place = chosen(&f);
+    reply_fixture_begin(&f);
+    struct reply_place place = reply_fixture_place(&f);
     assert_int_equal(open_reply(&f, &place), -ENOENT);
     char *other = io_fixture_file(&f.io, "other", "text", 0600);
     assert_int_equal(symlink(other, f.target), 0);
@@ -190,9 +114,9 @@ static void the_stored_reply_can_be_opened_and_nothing_else(void **state)
     assert_int_equal(mkfifo(f.target, 0600), 0);
     assert_int_equal(open_reply(&f, &place), -EMEDIUMTYPE);
     assert_int_equal(unlink(f.target), 0);
-    open_chosen(&f);
-    assert_int_equal(write_text(&f, 0, "reply"), 0);
-    assert_int_equal(store(&f, 5), 0);
+    reply_fixture_open(&f);
+    assert_int_equal(reply_fixture_write(&f, 0, "reply"), 0);
+    assert_int_equal(reply_fixture_store(&f, 5), 0);
     int fd = open_reply(&f, &place);
     assert_true(fd >= 0);
     assert_int_equal(fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK), O_RDONLY);
@@ -201,21 +125,21 @@ static void the_stored_reply_can_be_opened_and_nothing_else(void **state)
     assert_string_equal(buffer, "reply");
     assert_int_equal(close(fd), 0);
     free(other);
-    finish(&f);
+    reply_fixture_finish(&f);
 }
 
 static void a_cancelled_opening_leaves_no_descriptor(void **state)
 {
-    struct fixture f;
+    struct reply_fixture f;
     struct io_request *request = NULL;
 
     (void)state;
-    begin(&f);
-    struct reply_place place = chosen(&f);
+    reply_fixture_begin(&f);
+    struct reply_place place = reply_fixture_place(&f);
     free(io_fixture_file(&f.io, "reply.xml", "text", 0600));
     unsigned before = io_fixture_count("/proc/self/fd");
     for (unsigned i = 0; i < 20; i++) {
-        assert_int_equal(io_open_reply(f.io.io, &place, on_done, &f, &request), 0);
+        assert_int_equal(io_open_reply(f.io.io, &place, reply_fixture_on_done, &f, &request), 0);
         io_request_cancel(request);
     }
     /* Behind them: by its end theirs have come. */
@@ -223,36 +147,36 @@ static void a_cancelled_opening_leaves_no_descriptor(void **state)
     f.io.io = io_free(f.io.io);
     assert_int_equal(f.done, 1);
     assert_true(io_fixture_count("/proc/self/fd") <= before);
-    finish(&f);
+    reply_fixture_finish(&f);
 }
 
 static void removing_a_job_takes_its_files_but_not_the_users(void **state)
 {
-    struct fixture f;
+    struct reply_fixture f;
 
     (void)state;
-    begin(&f);
-    struct reply_place place = chosen(&f), in_state = {.state_directory = f.io.folder, .job_id = 7};
-    open_chosen(&f);
-    assert_int_equal(write_text(&f, 0, "kept"), 0);
-    assert_int_equal(store(&f, 4), 0);
-    assert_int_equal(write_text(&f, 0, "draft"), 0);
+    reply_fixture_begin(&f);
+    struct reply_place place = reply_fixture_place(&f), in_state = {.state_directory = f.io.folder, .job_id = 7};
+    reply_fixture_open(&f);
+    assert_int_equal(reply_fixture_write(&f, 0, "kept"), 0);
+    assert_int_equal(reply_fixture_store(&f, 4), 0);
+    assert_int_equal(reply_fixture_write(&f, 0, "draft"), 0);
     assert_int_equal(io_remove_reply(f.io.io, &place), 0);
-    assert_int_equal(reply_file_discard(f.file, on_done, &f), 0);
+    assert_int_equal(reply_file_discard(f.file, reply_fixture_on_done, &f), 0);
     io_fixture_run(&f.io, &f.done);
     assert_int_equal(io_fixture_count(f.io.folder), 1);
-    assert_file_holds(f.target, "kept");
+    reply_fixture_assert_holds(f.target, "kept");
     reply_file_free(f.file);
-    open_in_state(&f);
-    assert_int_equal(write_text(&f, 0, "gone"), 0);
-    assert_int_equal(store(&f, 4), 0);
+    reply_fixture_open_in_state(&f);
+    assert_int_equal(reply_fixture_write(&f, 0, "gone"), 0);
+    assert_int_equal(reply_fixture_store(&f, 4), 0);
     assert_int_equal(io_remove_reply(f.io.io, &in_state), 0);
-    assert_int_equal(reply_file_discard(f.file, on_done, &f), 0);
+    assert_int_equal(reply_file_discard(f.file, reply_fixture_on_done, &f), 0);
     io_fixture_run(&f.io, &f.done);
     char *folder = folder_path(f.io.folder, "replies");
     assert_int_equal(io_fixture_count(folder), 0);
     free(folder);
-    finish(&f);
+    reply_fixture_finish(&f);
 }
 
 static bool is_even(void *userdata, uint64_t job_id)
@@ -261,11 +185,11 @@ static bool is_even(void *userdata, uint64_t job_id)
     return job_id % 2 == 0;
 }
 
-static int sweep(struct fixture *f)
+static int sweep(struct reply_fixture *f)
 {
     struct io_request *request = NULL;
 
-    assert_int_equal(io_sweep_replies(f->io.io, f->io.folder, is_even, on_done, f, &request), 0);
+    assert_int_equal(io_sweep_replies(f->io.io, f->io.folder, is_even, reply_fixture_on_done, f, &request), 0);
     io_fixture_run(&f->io, &f->done);
     return f->result;
 }
@@ -282,10 +206,10 @@ static void put(const char *folder, const char *name)
 
 static void the_sweep_removes_what_belongs_to_no_job(void **state)
 {
-    struct fixture f;
+    struct reply_fixture f;
 
     (void)state;
-    begin(&f);
+    reply_fixture_begin(&f);
     assert_int_equal(sweep(&f), 0); /* no folder: nothing to do */
     char *folder = folder_path(f.io.folder, "replies");
     assert_int_equal(mkdir(folder, 0700), 0);
@@ -301,16 +225,16 @@ static void the_sweep_removes_what_belongs_to_no_job(void **state)
     assert_int_equal(io_fixture_count(folder), 5);
     assert_int_equal(sweep(&f), 0);
     free(folder);
-    finish(&f);
+    reply_fixture_finish(&f);
 }
 
 static void the_sweep_goes_on_past_what_it_reads_at_a_time(void **state)
 {
-    struct fixture f;
+    struct reply_fixture f;
     char name[32];
 
     (void)state;
-    begin(&f);
+    reply_fixture_begin(&f);
     char *folder = folder_path(f.io.folder, "replies");
     assert_int_equal(mkdir(folder, 0700), 0);
     for (unsigned i = 0; i < REPLY_SWEEP_BATCH; i++) {
@@ -325,7 +249,7 @@ static void the_sweep_goes_on_past_what_it_reads_at_a_time(void **state)
     assert_int_equal(sweep(&f), REPLY_SWEEP_BATCH + 1);
     assert_int_equal(io_fixture_count(folder), 0);
     free(folder);
-    finish(&f);
+    reply_fixture_finish(&f);
 }
 
 static const struct CMUnitTest tests[] = {
