@@ -111,9 +111,11 @@ int access_option_set(const struct cli *cli, bitsq_job_options *options, const s
         credential_note_missing(cli, value);
         return setting_text(cli, options, label, key, value);
     case ACCESS_PIN:
-        if (strncmp(value, "sha256//", strlen("sha256//")) == 0)
-            return setting_text(cli, options, label, key, value);
-        return set_path(cli, options, option, label, key, value);
+        if (strncmp(value, "sha256//", strlen("sha256//")) != 0)
+            return cli_fail(cli, EXIT_USAGE, "Usage",
+                            "%s %s is no hash of a public key; write it as sha256//BASE64, as bitsq(1) shows", label,
+                            value);
+        return setting_text(cli, options, label, key, value);
     case ACCESS_FILE:
     case ACCESS_FILE_OR_FOLDER:
         return set_path(cli, options, option, label, key, value);

@@ -34,7 +34,7 @@ enum access_kind {
     ACCESS_NAME, /* of a credential */
     ACCESS_FILE,
     ACCESS_FILE_OR_FOLDER,
-    ACCESS_PIN, /* "sha256//...", or a file */
+    ACCESS_PIN, /* "sha256//..." */
     ACCESS_PROXY,
     ACCESS_FLAG,
 };
@@ -48,7 +48,7 @@ enum access_kind {
     X("cert", "FILE", ACCESS_FILE, NULL, "the client's certificate, PEM")                                    \
     X("key-file", "FILE", ACCESS_FILE, NULL, "the key of the client's certificate, PEM")                     \
     X("cacert", "PATH", ACCESS_FILE_OR_FOLDER, NULL, "trust these issuers instead of the system's")          \
-    X("pinned-key", "KEY", ACCESS_PIN, NULL, "the server's public key: sha256//BASE64, or a file")           \
+    X("pinned-key", "KEY", ACCESS_PIN, NULL, "the server's public key: sha256//BASE64")                      \
     X("proxy", "URL", ACCESS_PROXY, NULL, "http://HOST:PORT, https://HOST:PORT, or none")                    \
     X("proxy-credential", "NAME", ACCESS_NAME, NULL, "user and password for the proxy")                      \
     X("noproxy", "HOSTS", ACCESS_EMPTY_TEXT, NULL, "go to these directly: host,.domain,10.0.0.0/8; * = all") \

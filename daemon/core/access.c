@@ -116,6 +116,8 @@ static const char *text_fault(const struct access_key *key, const char *value)
                                         : "it takes bits_post, post or post-only";
     if (key->text == ACCESS_CREDENTIAL || key->text == ACCESS_PROXY_CREDENTIAL)
         return credential_fault(value);
+    if (key->text == ACCESS_PINNED_KEY && strncmp(value, "sha256//", 8) != 0)
+        return "it takes sha256//BASE64, the hash of the server's public key; several are separated by ;";
     return key->text == ACCESS_PROXY ? proxy_fault(value) : NULL;
 }
 

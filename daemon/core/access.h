@@ -20,7 +20,7 @@ enum access_text {                          /* the numbers stand in the store: a
                    ACCESS_CERT,             /* the client's certificate, PEM */
                    ACCESS_KEY_FILE,         /* and its key */
                    ACCESS_CACERT,           /* file or folder of the issuers that are trusted instead of the system's */
-                   ACCESS_PINNED_KEY,       /* "sha256//BASE64;…", or a file with the public key */
+                   ACCESS_PINNED_KEY,       /* "sha256//BASE64;…" of the server's public key */
                    ACCESS_PROXY,            /* "http://host:port", "https://host:port"; "" = none, whatever else says */
                    ACCESS_PROXY_CREDENTIAL, /* a name */
                    ACCESS_NOPROXY,          /* "host,.domain,10.0.0.0/8"; "*" = all */

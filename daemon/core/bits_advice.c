@@ -29,10 +29,10 @@ static const struct {
                                 "somebody else may be answering; if the server's key was changed on purpose: bitsq set "
                                 "ID pinned_key=KEY, bitsq retry ID"},
     [CERTIFICATE_OWN] = {HR_CLIENT_CERT_NEEDED, CONTEXT_TRANSPORT,
-                         "the certificate of this side, or its key, is missing, cannot be read, or was refused",
+                         "the certificate of this side, or its key, is missing, cannot be used, or was refused",
                          "set them with: bitsq set ID cert=FILE key_file=FILE, then: bitsq retry ID"},
     [CERTIFICATE_OWN_AUTHORITY] = {HR_SECURE_FAILURE, CONTEXT_LOCAL_FILE,
-                                   "the file or folder of trusted issuers cannot be read",
+                                   "the file or folder of trusted issuers holds none that can be used",
                                    "set it with: bitsq set ID cacert=PATH, then: bitsq retry ID"},
 };
 

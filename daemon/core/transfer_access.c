@@ -46,8 +46,8 @@ struct transfer_access *transfer_access_free(struct transfer_access *access)
     secret_done(&access->proxy);
     free(access->proxy_url);
     free(access->noproxy);
-    free(access->cert);
-    free(access->key_file);
+    free_secret(access->cert);
+    free_secret(access->key);
     free(access->cacert);
     free(access->pinned_key);
     free(access->user_agent);

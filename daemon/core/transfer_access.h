@@ -33,10 +33,12 @@ struct transfer_access {
     struct transfer_secret server, proxy;
     char *proxy_url; /* NULL or "" = none */
     char *noproxy;
-    char *cert, *key_file, *cacert, *pinned_key; /* paths as in struct access */
-    char *user_agent;                            /* NULL = the program's own */
-    char *headers;  /* "Name: value" lines, each with its NUL, an empty one last; NULL = none */
-    bool over_http; /* ACCESS_CREDENTIALS_OVER_HTTP */
+    char *cacert;     /* the issuers that are trusted, PEM; NULL = the system's */
+    char *cert, *key; /* PEM; NULL = none; a certificate without a key holds it itself */
+    char *pinned_key; /* "sha256//BASE64;…" */
+    char *user_agent; /* NULL = the program's own */
+    char *headers;    /* "Name: value" lines, each with its NUL, an empty one last; NULL = none */
+    bool over_http;   /* ACCESS_CREDENTIALS_OVER_HTTP */
     bool reply_other_host;
 };
 

@@ -6,6 +6,7 @@
 #include "io/headerfile.h"
 #include "io/internal.h"
 #include "io/netrc.h"
+#include "io/pemfile.h"
 #include "io/secretfile.h"
 
 #include "base/moment.h"
@@ -294,9 +295,6 @@ static int copy_choices(struct access_load *load)
     } copies[] = {
         {&access->proxy_url, ACCESS_PROXY},
         {&access->noproxy, ACCESS_NOPROXY},
-        {&access->cert, ACCESS_CERT},
-        {&access->key_file, ACCESS_KEY_FILE},
-        {&access->cacert, ACCESS_CACERT},
         {&access->pinned_key, ACCESS_PINNED_KEY},
         {&access->user_agent, ACCESS_USER_AGENT},
     };
@@ -324,6 +322,8 @@ static void load_run(struct io_request *request)
         r = load_proxy(load);
     if (r >= 0)
         r = load_headers(load);
+    if (r >= 0)
+        r = pem_files_load(&load->choices, load->access, &load->fault);
     load->result = r;
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reads what struct access names: the credential, the header file, netrc, the token of a helper. Files are read on the
- * pool, helpers run by the spawner; nothing of it waits on the loop.
+ * Reads what struct access names: the credential, the header file, netrc, certificates, the token of a helper. Files
+ * are read on the pool, helpers run by the spawner; nothing of it waits on the loop.
  *
- *   choices ──▶ pool: CREDENTIAL, PROXY CREDENTIAL, header file, ~/.netrc ──▶ helper, unless its token is known still
- *                                                                         ──▶ struct transfer_access ──▶ done()
+ *   choices ──▶ pool: CREDENTIAL, PROXY CREDENTIAL, header file, ~/.netrc, PEM ──▶ helper, unless its token is known
+ *                                                                              ──▶ struct transfer_access ──▶ done()
  *
  * An explicit credential wins over netrc. Tokens of helpers are kept in memory until they expire; loads that need the
  * same one at the same time share one run.

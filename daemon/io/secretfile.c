@@ -33,11 +33,11 @@ static int check(const struct secret_file *file, const struct stat *st, char **r
 {
     if (!S_ISREG(st->st_mode))
         return say(file, ret_fault, -EMEDIUMTYPE, "is no regular file; put a file in its place");
-    if (st->st_uid != geteuid())
+    if (!file->is_public && st->st_uid != geteuid())
         return say(file, ret_fault, -EPERM,
                    "belongs to another user (uid %u); make it your own with chown, or write it anew",
                    (unsigned)st->st_uid);
-    if (st->st_mode & 077) {
+    if (!file->is_public && (st->st_mode & 077) != 0) {
         _cleanup_free_ char *path = text_escape(file->path);
         return say(file, ret_fault, -EPERM, "is open to others (mode %04o); run: chmod 600 %s",
                    (unsigned)st->st_mode & 07777, path ? path : "");

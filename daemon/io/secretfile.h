@@ -11,6 +11,7 @@ struct secret_file {
     const char *remedy; /* where it does not exist: "create it with ..." */
     size_t max;         /* bytes */
     bool may_be_link;   /* a link that leads to such a file will do */
+    bool is_public;     /* no secret after all: whoever owns and reads it */
 };
 
 struct secret_text {
@@ -19,8 +20,9 @@ struct secret_text {
 };
 
 /*
- * Reads a regular file of this user, with no permission for group and others. Where the result is negative, *ret_fault
- * (malloc'ed; NULL when memory is refused) is a sentence that says which file, why, and what to do:
+ * Reads a regular file; unless it is public, of this user and with no permission for group and others. Where the result
+ * is negative, *ret_fault (malloc'ed; NULL when memory is refused) is a sentence that says which file, why, and what to
+ * do:
  *
  *   the header file /home/a/headers is open to others (mode 0644); run: chmod 600 /home/a/headers
  */

@@ -20,7 +20,7 @@ static size_t collect(const struct transfer_access *access, const char *origin, 
         access->proxy_url,
         access->noproxy,
         access->cert,
-        access->key_file,
+        access->key,
         access->cacert,
         access->pinned_key,
     };

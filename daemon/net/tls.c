@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* How OpenSSL, which libcurl is built with, numbers what it finds wrong (X509_V_ERR_*); libcurl hands them on. */
 enum verify_result {
@@ -46,34 +45,36 @@ static const char *const own_certificate_alerts[] = {
     "alert unknown ca",           "alert access denied",
 };
 
-/* One file or one folder, in place of the system's issuers; what the proxy shows is judged by the same. */
-static int set_issuers(CURL *easy, const char *path)
+/* Nothing is copied: the access lives as long as the exchange, and each exchange sets it anew. */
+static struct curl_blob blob_of(char *pem)
+{
+    return (struct curl_blob){.data = pem, .len = pem ? strlen(pem) : 0, .flags = CURL_BLOB_NOCOPY};
+}
+
+#define SET_BLOB(option, blob) SET(option, (blob).data ? &(blob) : NULL)
+
+/* In place of the system's issuers; what the proxy shows is judged by the same. */
+static int set_issuers(CURL *easy, const struct transfer_access *access)
 {
     const curl_version_info_data *version = curl_version_info(CURLVERSION_NOW);
-    const char *file = path, *folder = NULL;
-    struct stat st;
+    struct curl_blob issuers = blob_of(access->cacert);
 
-    if (!path) {
-        file = version->cainfo;
-        folder = version->capath;
-    } else if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-        file = NULL;
-        folder = path;
-    }
-    SET(CURLOPT_CAINFO, file);
-    SET(CURLOPT_CAPATH, folder);
-    SET(CURLOPT_PROXY_CAINFO, file);
-    SET(CURLOPT_PROXY_CAPATH, folder);
-    /* libcurl would go by the file as it was a day ago. */
-    SET(CURLOPT_CA_CACHE_TIMEOUT, 0L);
+    SET_BLOB(CURLOPT_CAINFO_BLOB, issuers);
+    SET_BLOB(CURLOPT_PROXY_CAINFO_BLOB, issuers);
+    SET(CURLOPT_CAINFO, access->cacert ? NULL : version->cainfo);
+    SET(CURLOPT_CAPATH, access->cacert ? NULL : version->capath);
+    SET(CURLOPT_PROXY_CAINFO, access->cacert ? NULL : version->cainfo);
+    SET(CURLOPT_PROXY_CAPATH, access->cacert ? NULL : version->capath);
     return 0;
 }
 
-static int set_identity(CURL *easy, const char *cert, const char *key_file)
+static int set_identity(CURL *easy, const struct transfer_access *access)
 {
-    SET(CURLOPT_SSLCERT, cert);
+    struct curl_blob cert = blob_of(access->cert), key = blob_of(access->key ? access->key : access->cert);
+
+    SET_BLOB(CURLOPT_SSLCERT_BLOB, cert);
     SET(CURLOPT_SSLCERTTYPE, "PEM");
-    SET(CURLOPT_SSLKEY, key_file ? key_file : cert);
+    SET_BLOB(CURLOPT_SSLKEY_BLOB, key);
     SET(CURLOPT_SSLKEYTYPE, "PEM");
     /* Of an encrypted key OpenSSL would ask the password at the terminal, and the daemon would wait for it. */
     SET(CURLOPT_KEYPASSWD, "");
@@ -93,8 +94,8 @@ int transfer_set_tls(struct transfer *transfer)
     SET(CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
     SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_PINNEDPUBLICKEY, access->pinned_key);
-    int r = set_issuers(easy, access->cacert);
-    return r < 0 ? r : set_identity(easy, access->cert, access->key_file);
+    int r = set_issuers(easy, access);
+    return r < 0 ? r : set_identity(easy, access);
 }
 
 static void refuse(struct exchange_outcome *outcome, enum certificate_fault fault, const char *text)
@@ -133,7 +134,8 @@ static bool refuse_own(const struct transfer *transfer, CURLcode code, struct ex
     bool has_own = transfer->job.access && transfer->job.access->cert;
 
     if (code == CURLE_SSL_CERTPROBLEM)
-        refuse(ret, CERTIFICATE_OWN, "the job's own certificate, or its key, cannot be read or do not belong together");
+        refuse(ret, CERTIFICATE_OWN,
+               "the job's own certificate or its key cannot be used, or they do not belong together");
     else if (is_about_own_certificate(code, transfer->error))
         refuse(ret, CERTIFICATE_OWN,
                has_own ? "the server does not accept the job's own certificate"
@@ -150,7 +152,8 @@ bool outcome_from_tls(const struct transfer *transfer, CURLcode code, struct exc
     if (refuse_own(transfer, code, ret))
         return true;
     if (code == CURLE_SSL_CACERT_BADFILE) {
-        refuse(ret, CERTIFICATE_OWN_AUTHORITY, "the file of the issuers that the job trusts cannot be read");
+        refuse(ret, CERTIFICATE_OWN_AUTHORITY,
+               "what the job names as trusted issuers holds no certificate that can be used");
     } else if (code == CURLE_SSL_PINNEDPUBKEYNOTMATCH) {
         refuse(ret, CERTIFICATE_PINNED_KEY, "the server has another key than the one that is pinned");
     } else if (code == CURLE_PEER_FAILED_VERIFICATION) {

@@ -69,9 +69,9 @@ _bitsq()
         --auth) mapfile -t COMPREPLY < <(compgen -W "basic digest ntlm negotiate bearer" -- "$cur"); return ;;
         --method-override) mapfile -t COMPREPLY < <(compgen -W "bits_post post post-only" -- "$cur"); return ;;
         --credential | --proxy-credential) _bitsq_complete_credentials; return ;;
-        --from-file | --url-file | --cert | --key-file | --cacert | --pinned-key | --header-file | --token-file | -o | --output) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        --from-file | --url-file | --cert | --key-file | --cacert | --header-file | --token-file | -o | --output) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         -n | --name | --key | --fragment-size | --retry-delay | --no-progress-timeout | --timeout | --proxy | \
-            --noproxy | --user-agent | --protocol-guid | --user | --hosts | --token-command) return ;;
+            --pinned-key | --noproxy | --user-agent | --protocol-guid | --user | --hosts | --token-command) return ;;
     esac
 
     case $verb in

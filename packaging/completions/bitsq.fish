@@ -71,7 +71,7 @@ complete -c bitsq -n '__bitsq_verb add probe' -l netrc -d 'user and password fro
 complete -c bitsq -n '__bitsq_verb add probe' -l cert -r -F -d 'the client\'s certificate, PEM'
 complete -c bitsq -n '__bitsq_verb add probe' -l key-file -r -F -d 'the key of the client\'s certificate, PEM'
 complete -c bitsq -n '__bitsq_verb add probe' -l cacert -r -F -d 'trust these issuers instead of the system\'s'
-complete -c bitsq -n '__bitsq_verb add probe' -l pinned-key -r -F -d 'the server\'s public key: sha256//BASE64, or a file'
+complete -c bitsq -n '__bitsq_verb add probe' -l pinned-key -x -d 'the server\'s public key: sha256//BASE64'
 complete -c bitsq -n '__bitsq_verb add probe' -l proxy -x -d 'http://HOST:PORT, https://HOST:PORT, or none'
 complete -c bitsq -n '__bitsq_verb add probe' -l proxy-credential -x -a '(__bitsq_credentials)' -d 'user and password for the proxy'
 complete -c bitsq -n '__bitsq_verb add probe' -l noproxy -x -d 'go to these directly: host,.domain,10.0.0.0/8; * = all'

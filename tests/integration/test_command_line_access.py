@@ -98,7 +98,8 @@ def test_relative_paths_are_those_of_the_caller(queue):
     (["--auth", "kerberos"], "negotiate"), (["--method-override", "put"], "post-only"),
     (["--credential", "../x"], "letters"), (["--proxy", "proxy:3128"], "http://HOST:PORT"),
     (["--proxy", "http://me:pw@proxy:3128"], "credential set"), (["--empty", "maybe"], "refuse"),
-    (["--netrc=perhaps"], "yes"), (["--user-agent", ""], "empty"), (["--reply=x", "--from-file", "-"], "one file")])
+    (["--pinned-key", "/etc/key.pem"], "sha256//BASE64"), (["--netrc=perhaps"], "yes"),
+    (["--user-agent", ""], "empty"), (["--reply=x", "--from-file", "-"], "one file")])
 def test_a_bad_value_is_a_usage_error_that_says_what_is_right(home, words, told):
     files = home.file("a", size=1), home.file("b", size=1)
     stdin = "".join(f"{file}\n" for file in files)

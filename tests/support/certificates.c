@@ -72,11 +72,11 @@ void certificate_free(struct certificate *certificate)
     free(certificate);
 }
 
-char *certificate_write(const struct certificate *certificate, const char *folder, const char *name,
-                        const char *password)
+char *certificate_pem(const struct certificate *certificate, const char *password)
 {
-    char *path = folder_path(folder, name);
-    FILE *file = fopen(path, "we");
+    char *pem = NULL;
+    size_t length = 0;
+    FILE *file = open_memstream(&pem, &length);
 
     assert(file);
     int r = PEM_write_X509(file, certificate->x509);
@@ -86,21 +86,21 @@ char *certificate_write(const struct certificate *certificate, const char *folde
     assert(r == 1);
     r = fclose(file);
     assert(r == 0);
-    return path;
+    return pem;
 }
 
-void certificate_write_hashed(const struct certificate *certificate, const char *folder)
+char *certificate_write(const struct certificate *certificate, const char *folder, const char *name)
 {
-    char name[32];
-
-    (void)snprintf(name, sizeof(name), "%08lx.0", X509_subject_name_hash(certificate->x509));
-    _cleanup_free_ char *path = folder_path(folder, name);
+    _cleanup_free_ char *pem = certificate_pem(certificate, NULL);
+    char *path = folder_path(folder, name);
     FILE *file = fopen(path, "we");
+
     assert(file);
-    int r = PEM_write_X509(file, certificate->x509);
-    assert(r == 1);
+    int r = fputs(pem, file);
+    assert(r >= 0);
     r = fclose(file);
     assert(r == 0);
+    return path;
 }
 
 char *certificate_pin(const struct certificate *certificate)

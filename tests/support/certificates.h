@@ -18,10 +18,9 @@ struct certificate_plan {
 struct certificate *certificate_new(const struct certificate_plan *plan, const struct certificate *issuer);
 void certificate_free(struct certificate *certificate);
 
-/* The certificate, and behind it its key, in PEM; with PASSWORD the key is encrypted. The caller frees the path. */
-char *certificate_write(const struct certificate *certificate, const char *folder, const char *name,
-                        const char *password);
-/* Only the certificate, under the name by which OpenSSL finds it in a folder of issuers. */
-void certificate_write_hashed(const struct certificate *certificate, const char *folder);
+/* The certificate, and behind it its key; with PASSWORD the key is encrypted. The caller frees the text. */
+char *certificate_pem(const struct certificate *certificate, const char *password);
+/* The same, with a key that is not encrypted, in a file. The caller frees the path. */
+char *certificate_write(const struct certificate *certificate, const char *folder, const char *name);
 /* "sha256//BASE64" of its public key; the caller frees it. */
 char *certificate_pin(const struct certificate *certificate);

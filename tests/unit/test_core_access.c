@@ -57,6 +57,7 @@ static void a_value_that_a_key_does_not_take_is_refused_with_what_it_takes(void 
     refused("credential", "../../etc/shadow", "letters, digits");
     refused("credential", "", "empty");
     refused("cacert", "ca.pem", "absolute path");
+    refused("pinned_key", "/etc/key.pem", "sha256//BASE64");
     refused("proxy", "socks5://host:1080", "http://HOST:PORT");
     refused("proxy", "http://me:secret@host:3128", "bitsq credential set");
     refused("user_agent", "a\nB: c", "control characters");

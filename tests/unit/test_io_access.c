@@ -71,6 +71,14 @@ static void choose(struct fixture *f, const char *option, const char *value)
         assert_int_equal(access_set_text(&f->choices, key, value, &reason), 0);
 }
 
+/* A file of that name with TEXT, closed to others, as the value. */
+static void choose_new(struct fixture *f, const char *option, const char *text)
+{
+    _cleanup_free_ char *path = io_fixture_file(&f->io, option, text, 0600);
+
+    choose(f, option, path);
+}
+
 static int load(struct fixture *f)
 {
     struct io_request *request = NULL;
@@ -137,9 +145,9 @@ static void every_choice_finds_its_place(void **state)
     choose(&f, "proxy", "http://proxy:3128");
     choose(&f, "proxy_credential", "gate");
     choose(&f, "noproxy", "localhost");
-    choose(&f, "cert", "/c");
-    choose(&f, "key_file", "/k");
-    choose(&f, "cacert", "/ca");
+    choose_new(&f, "cert", "-----BEGIN CERTIFICATE-----\nc");
+    choose_new(&f, "key_file", "-----BEGIN PRIVATE KEY-----\nk");
+    choose_new(&f, "cacert", "-----BEGIN CERTIFICATE-----\nca");
     choose(&f, "pinned_key", "sha256//x");
     choose(&f, "user_agent", "probe/1");
     choose(&f, "credentials_over_http", NULL);
@@ -150,9 +158,9 @@ static void every_choice_finds_its_place(void **state)
     assert_string_equal(f.access->proxy.user, "g");
     assert_string_equal(f.access->proxy.password, "");
     assert_string_equal(f.access->noproxy, "localhost");
-    assert_string_equal(f.access->cert, "/c");
-    assert_string_equal(f.access->key_file, "/k");
-    assert_string_equal(f.access->cacert, "/ca");
+    assert_string_equal(f.access->cert, "-----BEGIN CERTIFICATE-----\nc");
+    assert_string_equal(f.access->key, "-----BEGIN PRIVATE KEY-----\nk");
+    assert_string_equal(f.access->cacert, "-----BEGIN CERTIFICATE-----\nca");
     assert_string_equal(f.access->pinned_key, "sha256//x");
     assert_string_equal(f.access->user_agent, "probe/1");
     assert_true(f.access->over_http);

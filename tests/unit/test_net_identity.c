@@ -115,10 +115,10 @@ static void whatever_a_peer_may_know_us_by_makes_another_identity(void **state)
     ASSERT_DIFFERS_BY(proxy.password, (char *)"secret");
     ASSERT_DIFFERS_BY(proxy_url, (char *)"http://proxy:3128");
     ASSERT_DIFFERS_BY(noproxy, NULL);
-    ASSERT_DIFFERS_BY(cert, (char *)"/c.pem");
-    ASSERT_DIFFERS_BY(key_file, (char *)"/c.pem");
-    ASSERT_DIFFERS_BY(cacert, (char *)"/c.pem");
-    ASSERT_DIFFERS_BY(pinned_key, (char *)"/c.pem");
+    ASSERT_DIFFERS_BY(cert, (char *)"PEM");
+    ASSERT_DIFFERS_BY(key, (char *)"PEM");
+    ASSERT_DIFFERS_BY(cacert, (char *)"PEM");
+    ASSERT_DIFFERS_BY(pinned_key, (char *)"sha256//AAAA");
     ASSERT_DIFFERS_BY(over_http, true);
 }
 
@@ -140,14 +140,20 @@ static void texts_that_run_together_are_not_taken_for_each_other(void **state)
     identity_done(&b);
 }
 
-static char *write_new(const char *folder, const char *name, const char *hosts, const struct certificate *issuer)
+static struct certificate *signed_by(const struct certificate *issuer, const char *name, const char *hosts)
 {
     const struct certificate_plan plan = {.name = name, .hosts = hosts, .from_days = -1, .to_days = 30};
-    struct certificate *certificate = certificate_new(&plan, issuer);
-    char *path = certificate_write(certificate, folder, name, NULL);
+
+    return certificate_new(&plan, issuer);
+}
+
+static char *pem_signed_by(const struct certificate *issuer, const char *name)
+{
+    struct certificate *certificate = signed_by(issuer, name, NULL);
+    char *pem = certificate_pem(certificate, NULL);
 
     certificate_free(certificate);
-    return path;
+    return pem;
 }
 
 static void ask_over_tls(struct bed *bed, struct transfer_connection *connection, const struct transfer_access *access)
@@ -167,16 +173,18 @@ static void a_certificate_of_one_job_is_not_shown_for_the_next(void **state)
     const struct certificate_plan plan = {.name = "issuer", .is_issuer = true, .from_days = -1, .to_days = 30};
     char *folder = folder_new();
     struct certificate *issuer = certificate_new(&plan, NULL);
-    _cleanup_free_ char *authority = certificate_write(issuer, folder, "issuer", NULL);
-    _cleanup_free_ char *server = write_new(folder, "server", "IP:127.0.0.1", issuer);
-    _cleanup_free_ char *anna = write_new(folder, "anna", NULL, issuer);
-    _cleanup_free_ char *berta = write_new(folder, "berta", NULL, issuer);
+    struct certificate *server = signed_by(issuer, "server", "IP:127.0.0.1");
+    _cleanup_free_ char *authority_path = certificate_write(issuer, folder, "issuer");
+    _cleanup_free_ char *server_path = certificate_write(server, folder, "server");
+    _cleanup_free_ char *authority = certificate_pem(issuer, NULL);
+    _cleanup_free_ char *anna = pem_signed_by(issuer, "anna");
+    _cleanup_free_ char *berta = pem_signed_by(issuer, "berta");
     struct transfer_access access = {.cacert = authority, .cert = anna};
     struct bed bed;
 
     (void)state;
     bed_begin(&bed, obliging_tls_script, 1);
-    struct raw_tls *tls = raw_tls_new(&(struct raw_tls_options){.identity = server, .client_ca = authority});
+    struct raw_tls *tls = raw_tls_new(&(struct raw_tls_options){.identity = server_path, .client_ca = authority_path});
     raw_server_secure(bed.server, raw_tls_channel(tls));
     struct transfer_connection *connection = bed_connection(&bed);
     ask_over_tls(&bed, connection, &access);
@@ -187,6 +195,7 @@ static void a_certificate_of_one_job_is_not_shown_for_the_next(void **state)
     bed_drop(&bed, connection);
     bed_end(&bed);
     raw_tls_free(tls);
+    certificate_free(server);
     certificate_free(issuer);
     folder_remove(folder);
 }

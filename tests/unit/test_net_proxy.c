@@ -25,30 +25,22 @@ struct proxy_bed {
     struct transfer_connection *connection;
     struct transfer_access access;
     char proxy_url[64];
-    char *folder, *issuer, *identity;
+    char *folder;
+    char *issuer;   /* PEM */
+    char *identity; /* path */
     struct raw_tls *tls;
 };
-
-static char *write_new(const char *folder, const struct certificate_plan *plan, const struct certificate *issuer,
-                       struct certificate **ret)
-{
-    struct certificate *certificate = certificate_new(plan, issuer);
-    char *path = certificate_write(certificate, folder, plan->name, NULL);
-
-    *ret = certificate;
-    return path;
-}
 
 static void make_identity(struct proxy_bed *pb)
 {
     const struct certificate_plan issuer_plan = {.name = "issuer", .is_issuer = true, .from_days = -1, .to_days = 30};
     const struct certificate_plan plan = {
         .name = "server", .hosts = "DNS:up.example.org,IP:127.0.0.1", .from_days = -1, .to_days = 30};
-    struct certificate *issuer, *server;
+    struct certificate *issuer = certificate_new(&issuer_plan, NULL), *server = certificate_new(&plan, issuer);
 
     pb->folder = folder_new();
-    pb->issuer = write_new(pb->folder, &issuer_plan, NULL, &issuer);
-    pb->identity = write_new(pb->folder, &plan, issuer, &server);
+    pb->issuer = certificate_pem(issuer, NULL);
+    pb->identity = certificate_write(server, pb->folder, "server");
     certificate_free(issuer);
     certificate_free(server);
 }

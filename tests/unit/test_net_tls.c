@@ -22,7 +22,7 @@ static const struct raw_step *const obliging_script[] = {obliging};
 static struct {
     char *folder;
     struct certificate *issuer, *stranger, *server;
-    char *issuer_path, *stranger_path, *server_path;
+    char *issuer_pem, *stranger_path, *server_path;
 } made;
 
 static struct certificate *make(const char *name, const char *hosts, const struct certificate *issuer, int from_days,
@@ -38,7 +38,7 @@ static char *write_new(const char *name, const char *hosts, const struct certifi
                        int to_days)
 {
     struct certificate *certificate = make(name, hosts, issuer, from_days, to_days);
-    char *path = certificate_write(certificate, made.folder, name, NULL);
+    char *path = certificate_write(certificate, made.folder, name);
 
     certificate_free(certificate);
     return path;
@@ -51,9 +51,9 @@ static int make_all(void **state)
     made.issuer = make("issuer", NULL, NULL, -1, 30);
     made.stranger = make("stranger", NULL, NULL, -1, 30);
     made.server = make("server", HOSTS, made.issuer, -1, 30);
-    made.issuer_path = certificate_write(made.issuer, made.folder, "issuer.pem", NULL);
-    made.stranger_path = certificate_write(made.stranger, made.folder, "stranger.pem", NULL);
-    made.server_path = certificate_write(made.server, made.folder, "server.pem", NULL);
+    made.issuer_pem = certificate_pem(made.issuer, NULL);
+    made.stranger_path = certificate_write(made.stranger, made.folder, "stranger.pem");
+    made.server_path = certificate_write(made.server, made.folder, "server.pem");
     return 0;
 }
 
@@ -63,7 +63,7 @@ static int drop_all(void **state)
     certificate_free(made.issuer);
     certificate_free(made.stranger);
     certificate_free(made.server);
-    free(made.issuer_path);
+    free(made.issuer_pem);
     free(made.stranger_path);
     free(made.server_path);
     folder_remove(made.folder);
@@ -82,7 +82,7 @@ static void begin(struct tls_bed *tb, const struct raw_tls_options *options)
     bed_begin(&tb->bed, obliging_script, 1);
     tb->tls = raw_tls_new(options);
     raw_server_secure(tb->bed.server, raw_tls_channel(tb->tls));
-    tb->access = (struct transfer_access){.cacert = made.issuer_path};
+    tb->access = (struct transfer_access){.cacert = made.issuer_pem};
     tb->connection = bed_connection(&tb->bed);
 }
 
@@ -189,51 +189,34 @@ static void the_issuers_of_the_system_do_not_know_those_of_a_job(void **state)
     end(&tb);
 }
 
-static void a_folder_of_issuers_is_as_good_as_a_file(void **state)
+static void issuers_that_hold_no_certificate_are_called_so(void **state)
 {
-    _cleanup_free_ char *folder = folder_path(made.folder, "issuers");
-    struct tls_bed tb;
-    struct bed_exchange exchange;
-
-    (void)state;
-    assert_int_equal(mkdir(folder, 0700), 0);
-    certificate_write_hashed(made.issuer, folder);
-    begin(&tb, &(struct raw_tls_options){.identity = made.server_path});
-    tb.access.cacert = folder;
-    ask(&tb, &exchange, "127.0.0.1", 0);
-    assert_int_equal(exchange.outcome.transport, TRANSPORT_OK);
-    end(&tb);
-}
-
-static void a_file_of_issuers_that_is_not_there_is_called_so(void **state)
-{
-    _cleanup_free_ char *path = folder_path(made.folder, "nothing.pem");
     struct tls_bed tb;
     struct bed_exchange exchange;
 
     (void)state;
     begin(&tb, &(struct raw_tls_options){.identity = made.server_path});
-    tb.access.cacert = path;
+    tb.access.cacert = (char *)"-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n";
     ask(&tb, &exchange, "127.0.0.1", 0);
-    assert_refused(&tb, &exchange, CERTIFICATE_OWN_AUTHORITY, "issuers that the job trusts cannot be read");
+    assert_refused(&tb, &exchange, CERTIFICATE_OWN_AUTHORITY, "holds no certificate that can be used");
     end(&tb);
 }
 
 /* The user puts the right issuer into the file and retries. */
-static void a_file_of_issuers_counts_as_it_is_now(void **state)
+static void issuers_count_as_they_are_now(void **state)
 {
     struct tls_bed tb;
     struct bed_exchange exchange;
 
     (void)state;
     begin(&tb, &(struct raw_tls_options){.identity = made.server_path});
-    tb.access.cacert = certificate_write(made.stranger, made.folder, "changing.pem", NULL);
+    tb.access.cacert = certificate_pem(made.stranger, NULL);
     ask(&tb, &exchange, "127.0.0.1", 0);
     assert_int_equal(exchange.outcome.certificate, CERTIFICATE_UNKNOWN_ISSUER);
-    free(certificate_write(made.issuer, made.folder, "changing.pem", NULL));
+    free(tb.access.cacert);
+    tb.access.cacert = made.issuer_pem;
     ask(&tb, &exchange, "127.0.0.1", 0);
     assert_int_equal(exchange.outcome.transport, TRANSPORT_OK);
-    free(tb.access.cacert);
     end(&tb);
 }
 
@@ -289,22 +272,31 @@ static void versions_before_1_2_are_not_spoken(void **state)
     end(&tb);
 }
 
+static char *pem_of_new(const char *name, const struct certificate *issuer, const char *password)
+{
+    struct certificate *certificate = make(name, NULL, issuer, -1, 30);
+    char *pem = certificate_pem(certificate, password);
+
+    certificate_free(certificate);
+    return pem;
+}
+
 static void a_job_shows_its_own_certificate(void **state)
 {
-    _cleanup_free_ char *client = write_new("client", NULL, made.stranger, -1, 30);
+    _cleanup_free_ char *client = pem_of_new("client", made.stranger, NULL);
     struct tls_bed tb;
     struct bed_exchange exchange;
 
     (void)state;
     begin(&tb, &(struct raw_tls_options){.identity = made.server_path, .client_ca = made.stranger_path});
-    tb.access.cert = client; /* with its key in the same file */
+    tb.access.cert = client; /* with its key behind it */
     ask(&tb, &exchange, "127.0.0.1", 0);
     assert_int_equal(exchange.outcome.transport, TRANSPORT_OK);
     assert_string_equal(raw_tls_client_name(tb.tls), "client");
     end(&tb);
 }
 
-static void own_certificate_is_refused(char *cert, char *key_file, int version_max, const char *words)
+static void own_certificate_is_refused(char *cert, char *key, int version_max, const char *words)
 {
     struct tls_bed tb;
     struct bed_exchange exchange;
@@ -312,7 +304,7 @@ static void own_certificate_is_refused(char *cert, char *key_file, int version_m
     begin(&tb, &(struct raw_tls_options){
                    .identity = made.server_path, .client_ca = made.stranger_path, .version_max = version_max});
     tb.access.cert = cert;
-    tb.access.key_file = key_file;
+    tb.access.key = key;
     ask(&tb, &exchange, "127.0.0.1", 0);
     assert_refused(&tb, &exchange, CERTIFICATE_OWN, words);
     end(&tb);
@@ -326,7 +318,7 @@ static void a_certificate_that_the_server_wants_and_does_not_get_is_named(void *
 
 static void a_certificate_that_the_server_does_not_accept_is_named(void **state)
 {
-    _cleanup_free_ char *client = write_new("wrong", NULL, made.issuer, -1, 30);
+    _cleanup_free_ char *client = pem_of_new("wrong", made.issuer, NULL);
 
     (void)state;
     own_certificate_is_refused(client, NULL, TLS1_3_VERSION, "does not accept the job's own certificate");
@@ -335,24 +327,23 @@ static void a_certificate_that_the_server_does_not_accept_is_named(void **state)
 
 static void a_certificate_without_its_key_is_named(void **state)
 {
-    _cleanup_free_ char *client = write_new("client", NULL, made.stranger, -1, 30);
-    _cleanup_free_ char *missing = folder_path(made.folder, "nothing.pem");
+    _cleanup_free_ char *client = pem_of_new("client", made.stranger, NULL);
+    _cleanup_free_ char *other = certificate_pem(made.server, NULL);
+    char nothing[] = "-----BEGIN NOTHING-----\n";
 
     (void)state;
-    own_certificate_is_refused(missing, NULL, 0, "cannot be read");
-    own_certificate_is_refused(client, missing, 0, "cannot be read");
-    own_certificate_is_refused(client, made.server_path, 0, "do not belong together");
+    own_certificate_is_refused(nothing, NULL, 0, "cannot be used");
+    own_certificate_is_refused(client, nothing, 0, "cannot be used");
+    own_certificate_is_refused(client, other, 0, "do not belong together");
 }
 
 /* OpenSSL would ask for the password where the daemon was started, and wait. */
 static void nobody_is_asked_for_the_password_of_a_key(void **state)
 {
-    struct certificate *certificate = make("client", NULL, made.stranger, -1, 30);
-    _cleanup_free_ char *path = certificate_write(certificate, made.folder, "locked.pem", "secret");
+    _cleanup_free_ char *locked = pem_of_new("client", made.stranger, "secret");
 
     (void)state;
-    certificate_free(certificate);
-    own_certificate_is_refused(path, NULL, 0, "cannot be read");
+    own_certificate_is_refused(locked, NULL, 0, "cannot be used");
 }
 
 static const struct CMUnitTest tests[] = {
@@ -363,9 +354,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_unknown_issuer_is_called_so),
     cmocka_unit_test(a_certificate_signed_by_itself_is_called_so),
     cmocka_unit_test(the_issuers_of_the_system_do_not_know_those_of_a_job),
-    cmocka_unit_test(a_folder_of_issuers_is_as_good_as_a_file),
-    cmocka_unit_test(a_file_of_issuers_that_is_not_there_is_called_so),
-    cmocka_unit_test(a_file_of_issuers_counts_as_it_is_now),
+    cmocka_unit_test(issuers_that_hold_no_certificate_are_called_so),
+    cmocka_unit_test(issuers_count_as_they_are_now),
     cmocka_unit_test(the_host_that_the_server_named_must_show_its_own_certificate),
     cmocka_unit_test(a_pinned_key_must_be_the_servers),
     cmocka_unit_test(versions_before_1_2_are_not_spoken),
