@@ -23,6 +23,12 @@ struct command *command_new(enum command_type type, size_t items_count)
     return TAKE_PTR(command);
 }
 
+void command_item_done(struct command_item *item)
+{
+    job_free(item->after);
+    job_free(item->left);
+}
+
 struct command *command_free(struct command *command)
 {
     if (!command)
@@ -31,7 +37,7 @@ struct command *command_free(struct command *command)
         job_free(command->jobs[i]);
     free(command->jobs);
     for (size_t i = 0; i < command->items_count; i++)
-        job_free(command->items[i].after);
+        command_item_done(&command->items[i]);
     free(command->items);
     free(command);
     return NULL;

@@ -61,7 +61,10 @@ struct command_item {
     enum job_state before; /* valid where the job was found, as is */
     enum job_type type;
     struct job *after; /* the record as committed; NULL where it was removed or not found */
+    struct job *left;  /* SET of another URL: the record before, whose session nobody goes on with; NULL = none */
 };
+
+void command_item_done(struct command_item *item);
 
 struct command {
     struct message message; /* first: a command travels to the writer and back */

@@ -6,16 +6,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define LEAVING_MAX 32 /* jobs of one step whose old servers hear that a session may go */
-
 struct control {
     struct manager *manager;
     uid_t caller;
     bool any_owner;
     enum job_verb verb;
-    struct job_change change;         /* with SET */
-    struct job *leaving[LEAVING_MAX]; /* a new URL: the records of this step whose servers hold a session */
-    size_t leaving_count;
+    struct job_change change; /* with SET */
     uint64_t *ids;
     size_t count, size, next;
     uint64_t failed;
@@ -25,18 +21,10 @@ struct control {
     void *userdata;
 };
 
-static void forget_leaving(struct control *control)
-{
-    for (size_t i = 0; i < control->leaving_count; i++)
-        job_free(control->leaving[i]);
-    control->leaving_count = 0;
-}
-
 static struct control *control_free(struct control *control)
 {
     if (!control)
         return NULL;
-    forget_leaving(control);
     free(control->ids);
     free(control->failures);
     if (control->change.url)
@@ -120,24 +108,12 @@ static void answer(struct control *control, const struct manager_error *error)
     control_free(control);
 }
 
-static const struct job *find_leaving(const struct control *control, uint64_t id)
+static void take_item(struct control *control, const struct command_item *item)
 {
-    for (size_t i = 0; i < control->leaving_count; i++)
-        if (control->leaving[i]->id == id)
-            return control->leaving[i];
-    return NULL;
-}
-
-/* Only a session that its job has really left: what was refused goes on with its own. */
-static void bid_farewells(struct control *control, const struct command *command)
-{
-    for (size_t i = 0; i < command->items_count; i++) {
-        const struct command_item *item = &command->items[i];
-        const struct job *job = item->result >= 0 ? find_leaving(control, item->id) : NULL;
-        if (job)
-            manager_bid_farewell(control->manager, job);
-    }
-    forget_leaving(control);
+    if (item->result < 0)
+        note_failure(control, item);
+    if (item->left)
+        manager_bid_farewell(control->manager, item->left);
 }
 
 static int submit_step(struct control *control);
@@ -152,9 +128,7 @@ static void on_step(struct command *command, void *userdata)
     manager_note_commit(manager, r);
     if (r >= 0) {
         for (size_t i = 0; i < command->items_count; i++)
-            if (command->items[i].result < 0)
-                note_failure(control, &command->items[i]);
-        bid_farewells(control, command);
+            take_item(control, &command->items[i]);
         manager_tell_runners(manager, command);
         manager_announce(manager, command);
         manager_reschedule(manager);
@@ -182,16 +156,6 @@ static bool refuse_running(struct control *control, uint64_t id)
     return true;
 }
 
-/* Its record knows the session that stays behind; behind the commit it does not. */
-static void note_leaving(struct control *control, uint64_t id)
-{
-    _cleanup_(job_free_p) struct job *job = NULL;
-
-    if (control->change.url && control->leaving_count < LEAVING_MAX &&
-        store_get(control->manager->store, id, &job) >= 0 && manager_may_bid_farewell(control->manager, job))
-        control->leaving[control->leaving_count++] = TAKE_PTR(job);
-}
-
 static int submit_step(struct control *control)
 {
     size_t left = control->count - control->next;
@@ -210,7 +174,6 @@ static int submit_step(struct control *control)
         uint64_t id = control->ids[control->next++];
         if (refuse_running(control, id))
             continue;
-        note_leaving(control, id);
         command->items[command->items_count++].id = id;
     }
     command->done = on_step;

@@ -136,16 +136,11 @@ static int begin(struct farewell *farewell)
                           on_loaded, farewell, &farewell->loading);
 }
 
-bool manager_may_bid_farewell(const struct manager *manager, const struct job *job)
-{
-    return job->session.session_id[0] != '\0' && manager->farewells_count < FAREWELLS_MAX && !manager->stopping;
-}
-
 void manager_bid_farewell(struct manager *manager, const struct job *job)
 {
     _cleanup_(farewell_free_p) struct farewell *farewell = NULL;
 
-    if (!manager_may_bid_farewell(manager, job))
+    if (manager->farewells_count == FAREWELLS_MAX || manager->stopping)
         return;
     farewell = calloc(1, sizeof(*farewell));
     if (!farewell)

@@ -115,13 +115,11 @@ void manager_spare_connection(struct manager *manager, const char *host, const s
                               struct transfer_connection *connection);
 void manager_purge_connections(struct manager *manager);
 
-/* farewell.c: the URL of JOB, which is its record of before and does not run, was changed. */
-bool manager_may_bid_farewell(const struct manager *manager, const struct job *job);
+/* farewell.c: JOB is the record of before; its URL was changed, and its session stays behind. */
 void manager_bid_farewell(struct manager *manager, const struct job *job);
 void manager_drop_farewells(struct manager *manager);
 
 void manager_runner_started(struct manager *manager, struct runner *runner);
-
 int schedule_run(struct manager *manager);
 
 /* What people see of the job changed though its record did not. */

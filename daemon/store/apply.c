@@ -241,6 +241,12 @@ static int apply_add(struct store *store, struct lmdb_txn *txn, struct command *
     return r < 0 ? r : write_jobs(store, txn, command, plans, new_count, replaced_count);
 }
 
+static bool leaves_session(const struct command *command, const struct job *before, const struct job *after)
+{
+    return command->type == COMMAND_VERB && command->verb == VERB_SET && before->session.session_id[0] != '\0' &&
+           after->session.session_id[0] == '\0';
+}
+
 /* Returns the item's result; a record that cannot be decoded is as good as not there. */
 static int apply_item(struct store *store, struct lmdb_txn *txn, const struct command *command,
                       struct command_item *item)
@@ -266,9 +272,12 @@ static int apply_item(struct store *store, struct lmdb_txn *txn, const struct co
         r = schema_put_job(txn, before, after);
     if (r == 0 && effect == JOB_REMOVED)
         schema_remove_job(txn, before);
-    if (r == 0 && effect != JOB_REMOVED)
-        item->after = TAKE_PTR(after);
-    return r;
+    if (r != 0 || effect == JOB_REMOVED)
+        return r;
+    if (leaves_session(command, before, after))
+        item->left = TAKE_PTR(before);
+    item->after = TAKE_PTR(after);
+    return 0;
 }
 
 void apply_command(struct store *store, struct lmdb_txn *txn, struct command *command)
@@ -292,7 +301,7 @@ void apply_reset(struct command *command)
 
     for (size_t i = 0; i < command->items_count; i++) {
         struct command_item *item = &command->items[i];
-        job_free(item->after);
+        command_item_done(item);
         *item = (struct command_item){.id = adds ? 0 : item->id};
     }
     if (adds && command->items_count > command->jobs_count)

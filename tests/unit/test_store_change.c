@@ -2,6 +2,8 @@
 /* Keys, verbs, and what attempts report. */
 #include "store_fixture.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -157,6 +159,36 @@ static void a_verb_answers_for_each_job(void **state)
     assert_int_equal(fixture_state(fixture, ids[2]), JOB_READY);
 }
 
+/* Its old server is to hear that nobody comes back to it. */
+static void another_url_hands_back_the_record_whose_session_is_left(void **state)
+{
+    struct fixture *fixture = *state;
+    struct job *begun = fixture_job(1);
+    struct job_change url = {.url = (char *)"http://other.example.org/a", .host = (char *)"other.example.org:80"};
+    struct job_change name = {.name = (char *)"other"};
+    const struct job_change *changes[] = {&name, &url, &url};
+
+    (void)text_copy(begun->session.session_id, sizeof(begun->session.session_id), "{s}");
+    uint64_t ids[2] = {fixture_add(fixture, begun), fixture_add(fixture, fixture_job(2))};
+    for (size_t i = 0; i < ELEMENTS(changes); i++) {
+        _cleanup_(command_free_p) struct command *command = fixture_verb_command(VERB_SET, ids, 2);
+        command->change = changes[i];
+        fixture_run(fixture, command);
+        assert_int_equal(command->items[0].result, 0);
+        assert_int_equal(command->items[1].result, 0);
+        assert_null(command->items[1].left);
+        if (i != 1) {
+            assert_null(command->items[0].left); /* kept, or left before */
+            continue;
+        }
+        assert_non_null(command->items[0].left);
+        assert_string_equal(command->items[0].left->session.session_id, "{s}");
+        assert_string_not_equal(command->items[0].left->url, url.url);
+        assert_string_equal(command->items[0].after->session.session_id, "");
+        assert_string_equal(command->items[0].after->url, url.url);
+    }
+}
+
 static void an_administrator_may_steer_the_jobs_of_others(void **state)
 {
     struct fixture *fixture = *state;
@@ -239,6 +271,7 @@ static const struct CMUnitTest tests[] = {
     OPEN(two_jobs_of_one_command_cannot_share_a_key),
     OPEN(a_key_is_free_once_its_job_is_removed),
     OPEN(a_verb_answers_for_each_job),
+    OPEN(another_url_hands_back_the_record_whose_session_is_left),
     OPEN(an_administrator_may_steer_the_jobs_of_others),
     OPEN(removing_leaves_nothing_behind),
     OPEN(what_an_attempt_learnt_is_durable),
