@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 
 static void drop_handles(struct transfer_connection *connection)
 {
@@ -33,11 +32,11 @@ static int make_handles(struct transfer_connection *connection)
     return 0;
 }
 
-int connection_prepare(struct transfer_connection *connection, const struct transfer_job *job)
+int connection_prepare(struct transfer_connection *connection, const struct transfer_job *job, const char *host)
 {
     _cleanup_(identity_done) struct identity identity = {0};
 
-    int r = identity_of(job->access, job->origin, &identity);
+    int r = identity_of(job->access, job->origin, host, &identity);
     if (r < 0)
         return r;
     if (!identity_equal(&connection->identity, &identity)) {
@@ -48,22 +47,6 @@ int connection_prepare(struct transfer_connection *connection, const struct tran
         identity = before;
     }
     if (connection->easy && !connection->stale)
-        return 0;
-    drop_handles(connection);
-    return make_handles(connection);
-}
-
-int connection_prepare_for(struct transfer_connection *connection, const char *host)
-{
-    if (connection->host && strcmp(connection->host, host) == 0)
-        return 0;
-    char *copy = strdup(host);
-    if (!copy)
-        return -ENOMEM;
-    bool is_first = !connection->host;
-    free(connection->host);
-    connection->host = copy;
-    if (is_first)
         return 0;
     drop_handles(connection);
     return make_handles(connection);
@@ -91,6 +74,5 @@ void connection_free(void *transport, struct transfer_connection *connection)
     assert(!connection->transfer);
     drop_handles(connection);
     identity_done(&connection->identity);
-    free(connection->host);
     free(connection);
 }

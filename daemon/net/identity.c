@@ -8,10 +8,12 @@
 #define TEXTS_MAX 16
 
 /* What goes with each request anew is left out: the token, the headers, the name of the program. */
-static size_t collect(const struct transfer_access *access, const char *origin, const char *texts[TEXTS_MAX])
+static size_t collect(const struct transfer_access *access, const char *origin, const char *host,
+                      const char *texts[TEXTS_MAX])
 {
     const char *const all[] = {
         origin,
+        host,
         access->server.user,
         access->server.password,
         access->server.hosts,
@@ -31,7 +33,7 @@ static size_t collect(const struct transfer_access *access, const char *origin, 
     return ELEMENTS(all);
 }
 
-int identity_of(const struct transfer_access *access, const char *origin, struct identity *ret)
+int identity_of(const struct transfer_access *access, const char *origin, const char *host, struct identity *ret)
 {
     static const struct transfer_access none = {0};
     const char *texts[TEXTS_MAX];
@@ -39,7 +41,7 @@ int identity_of(const struct transfer_access *access, const char *origin, struct
 
     if (!access)
         access = &none;
-    size_t count = collect(access, origin, texts);
+    size_t count = collect(access, origin, host, texts);
     int length =
         snprintf(head, sizeof(head), "%d,%d,%d", access->server.scheme, access->proxy.scheme, access->over_http);
     size_t size = (size_t)length + 1;

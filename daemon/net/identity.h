@@ -15,7 +15,10 @@ struct identity {
     size_t size;
 };
 
-/* ACCESS NULL = nothing but the defaults; ORIGIN "host:port", NULL = "". 0 or -ENOMEM. */
-int identity_of(const struct transfer_access *access, const char *origin, struct identity *ret);
+/*
+ * ACCESS NULL = nothing but the defaults. ORIGIN is whom the job is for, HOST whom the connection is to, both
+ * "host:port"; NULL = "". 0 or -ENOMEM.
+ */
+int identity_of(const struct transfer_access *access, const char *origin, const char *host, struct identity *ret);
 bool identity_equal(const struct identity *a, const struct identity *b);
 void identity_done(struct identity *identity);

@@ -44,15 +44,14 @@ struct transfer_connection {
     struct transfer *transfer; /* the exchange under way */
     uint64_t number;           /* of the TCP connection that was last used; 0 = none yet */
     int local_port;            /* of the same */
-    char *host;                /* "host:port" that the handles have spoken to; NULL = none yet */
     /* Of the TCP connection that was last found authenticated, where the scheme binds to it; 0 = none. */
     uint64_t authenticated_number;
     bool any_is_ntlm;         /* the host, or its proxy, offers no better scheme */
     bool socket_opened;       /* within this exchange */
     int socket_error;         /* negative errno of a lack on this side, within this exchange */
     long upload_buffer_bytes; /* in force; setting it again would throw the buffer away */
-    struct identity identity; /* of those that it has served; empty = none yet */
-    bool stale;               /* its multi handle broke: begin with new handles */
+    struct identity identity; /* of whom it served last; empty = nobody yet */
+    bool stale;               /* its multi handle broke, or it served another: begin with new handles */
 };
 
 enum transfer_phase {
@@ -116,12 +115,11 @@ struct transfer {
 int connection_new(void *transport, struct transfer_connection **ret);
 void connection_free(void *transport, struct transfer_connection *connection);
 /*
- * Makes the handles of a connection anew whose multi handle broke, and of one that served somebody else: closed with
- * them is whatever the server, or a proxy, knows that one by.
+ * Makes the handles of a connection anew whose multi handle broke, and of one that served somebody else or spoke to
+ * another HOST ("host:port"): closed with them is whatever the server, or a proxy, knows that one by, and what one host
+ * asked of a user is not for the next.
  */
-int connection_prepare(struct transfer_connection *connection, const struct transfer_job *job);
-/* The same where they have spoken to another host: what one asked of a user is not for the next. */
-int connection_prepare_for(struct transfer_connection *connection, const char *host);
+int connection_prepare(struct transfer_connection *connection, const struct transfer_job *job, const char *host);
 
 /* options.c: sets every option of TRANSFER's easy handle. */
 int transfer_set_options(struct transfer *transfer, const struct exchange_request *request);

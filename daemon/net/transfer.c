@@ -162,7 +162,7 @@ static int begin(struct transfer *transfer, const struct exchange_request *reque
 {
     struct transfer_connection *connection = transfer->connection;
 
-    int r = connection_prepare_for(connection, transfer->target.host);
+    int r = connection_prepare(connection, &transfer->job, transfer->target.host);
     if (r >= 0)
         r = transfer_set_options(transfer, request);
     if (r < 0)
@@ -181,9 +181,6 @@ int transfer_start(void *transport, const struct transfer_job *job, struct trans
     assert(!glue_is_inside(net->glue));
     assert(!connection->transfer);
     assert(request->body_bytes == 0 || job->body.read);
-    int r = connection_prepare(connection, job);
-    if (r < 0)
-        return r;
     struct transfer *allocated = calloc(1, sizeof(*allocated));
     if (!allocated)
         return -ENOMEM;
@@ -197,7 +194,7 @@ int transfer_start(void *transport, const struct transfer_job *job, struct trans
     transfer->response_timeout_usec = request->response_timeout_usec;
     (void)text_copy(transfer->method, sizeof(transfer->method), request->method);
     transfer->sink_bytes = request->kind == EXCHANGE_REPLY && job->sink.write ? request->range_bytes : 0;
-    r = add_timer(transfer);
+    int r = add_timer(transfer);
     if (r >= 0)
         r = find_target(transfer, request);
     if (r >= 0 && !transfer->target_fault)

@@ -88,8 +88,8 @@ static void assert_differ(const struct transfer_access *other, const char *what)
     struct transfer_access access = somebody();
     struct identity a, b;
 
-    assert_int_equal(identity_of(&access, "up:80", &a), 0);
-    assert_int_equal(identity_of(other, "up:80", &b), 0);
+    assert_int_equal(identity_of(&access, "up:80", "up:80", &a), 0);
+    assert_int_equal(identity_of(other, "up:80", "up:80", &b), 0);
     if (identity_equal(&a, &b))
         fail_msg("another %s is taken for the same", what);
     identity_done(&a);
@@ -130,11 +130,14 @@ static void texts_that_run_together_are_not_taken_for_each_other(void **state)
     (void)state;
     first.server.user = (char *)"anna+secret";
     first.server.password = NULL;
-    assert_int_equal(identity_of(&first, "up:80", &a), 0);
-    assert_int_equal(identity_of(&second, "up:80", &b), 0);
+    assert_int_equal(identity_of(&first, "up:80", "up:80", &a), 0);
+    assert_int_equal(identity_of(&second, "up:80", "up:80", &b), 0);
     assert_false(identity_equal(&a, &b));
     identity_done(&b);
-    assert_int_equal(identity_of(&first, "up:81", &b), 0);
+    assert_int_equal(identity_of(&first, "up:81", "up:80", &b), 0);
+    assert_false(identity_equal(&a, &b));
+    identity_done(&b);
+    assert_int_equal(identity_of(&first, "up:80", "up:81", &b), 0);
     assert_false(identity_equal(&a, &b));
     identity_done(&a);
     identity_done(&b);
