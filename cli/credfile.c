@@ -2,11 +2,11 @@
 /* Credentials on disk. */
 #include "cli/credential.h"
 
+#include "base/path.h"
 #include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -18,21 +18,11 @@ bool credential_name_is_valid(const char *name)
 
 int credential_folder(const struct cli *cli, char **ret)
 {
-    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-    int r;
+    _cleanup_free_ char *config = path_xdg("XDG_CONFIG_HOME", ".config");
 
-    if (config && config[0] == '/') {
-        r = asprintf(ret, "%s/bitsq/credentials", config);
-    } else {
-        if (!home || home[0] != '/') {
-            const struct passwd *user = getpwuid(geteuid());
-            home = user ? user->pw_dir : NULL;
-        }
-        if (!home)
-            return cli_fail(cli, EXIT_OTHER, "Failed", "your home folder is not known; set HOME");
-        r = asprintf(ret, "%s/.config/bitsq/credentials", home);
-    }
-    return r < 0 ? cli_fail_memory(cli) : 0;
+    if (!config)
+        return cli_fail(cli, EXIT_OTHER, "Failed", "your home folder is not known; set HOME");
+    return asprintf(ret, "%s/credentials", config) < 0 ? cli_fail_memory(cli) : 0;
 }
 
 void credential_note_missing(const struct cli *cli, const char *name)

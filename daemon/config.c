@@ -3,12 +3,12 @@
 #include "config_access.h"
 
 #include "base/parse.h"
+#include "base/path.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <glob.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -253,32 +253,6 @@ static int read_file(const char *path, struct config *config, void (*warn)(const
     return r;
 }
 
-static char *home_folder(void)
-{
-    const char *home = getenv("HOME");
-    const struct passwd *user;
-
-    if (home && home[0] == '/')
-        return strdup(home);
-    user = getpwuid(geteuid());
-    return user ? strdup(user->pw_dir) : NULL;
-}
-
-/* $VARIABLE/bitsq, or ~/FALLBACK/bitsq where it is not set to an absolute path (XDG Base Directory Specification). */
-static char *xdg_folder(const char *variable, const char *fallback)
-{
-    const char *base = getenv(variable);
-    _cleanup_free_ char *home = NULL;
-    char *path = NULL;
-
-    if (base && base[0] == '/')
-        return asprintf(&path, "%s/bitsq", base) < 0 ? NULL : path;
-    home = home_folder();
-    if (!home || asprintf(&path, "%s/%s/bitsq", home, fallback) < 0)
-        return NULL;
-    return path;
-}
-
 static int read_all(const char *path, struct config *config, void (*warn)(const char *text), char **ret_message)
 {
     _cleanup_free_ char *pattern = NULL;
@@ -302,7 +276,7 @@ static int load(const char *path, void (*warn)(const char *text), struct config 
     _cleanup_free_ char *folder = NULL, *own = NULL;
 
     if (!path) {
-        folder = xdg_folder("XDG_CONFIG_HOME", ".config");
+        folder = path_xdg("XDG_CONFIG_HOME", ".config");
         if (!folder || asprintf(&own, "%s/bitsqd.conf", folder) < 0)
             return -ENOMEM;
         path = own;
@@ -315,7 +289,7 @@ static int load(const char *path, void (*warn)(const char *text), struct config 
     if (config.settings.fragment_max_bytes < config.settings.fragment_min_bytes)
         return fail(ret_message, -EINVAL, path, 0, "FragmentMax= is smaller than FragmentMin=");
     if (!config.state_directory)
-        config.state_directory = xdg_folder("XDG_STATE_HOME", ".local/state");
+        config.state_directory = path_xdg("XDG_STATE_HOME", ".local/state");
     if (!config.state_directory)
         return -ENOMEM;
     *ret = config;

@@ -10,15 +10,13 @@
 #include "io/secretfile.h"
 
 #include "base/moment.h"
+#include "base/path.h"
 #include "base/text.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#define PASSWD_BYTES 4096 /* of one entry of the user database */
 
 struct access_load {
     struct io_request request;
@@ -52,37 +50,20 @@ __attribute__((format(printf, 3, 4))) static int say(struct access_load *load, i
     return error;
 }
 
-/* ---- on a pool thread: folders ---- */
-
-static char *home_folder(void)
-{
-    const char *home = getenv("HOME");
-    struct passwd user, *found = NULL;
-    char buffer[PASSWD_BYTES];
-
-    if (home && home[0] == '/')
-        return strdup(home);
-    /* It may ask a directory service. */
-    return getpwuid_r(geteuid(), &user, buffer, sizeof(buffer), &found) == 0 && found ? strdup(user.pw_dir) : NULL;
-}
+/* ---- on a pool thread: one credential ---- */
 
 static char *credential_path(const struct access_load *load, const char *name)
 {
-    const char *config = getenv("XDG_CONFIG_HOME");
-    _cleanup_free_ char *home = NULL;
+    _cleanup_free_ char *folder = load->folder ? NULL : path_xdg("XDG_CONFIG_HOME", ".config");
     char *path = NULL;
     int r = -1;
 
     if (load->folder)
         r = asprintf(&path, "%s/%s", load->folder, name);
-    else if (config && config[0] == '/')
-        r = asprintf(&path, "%s/bitsq/credentials/%s", config, name);
-    else if ((home = home_folder()) != NULL)
-        r = asprintf(&path, "%s/.config/bitsq/credentials/%s", home, name);
+    else if (folder)
+        r = asprintf(&path, "%s/credentials/%s", folder, name);
     return r < 0 ? NULL : path;
 }
-
-/* ---- one credential ---- */
 
 /* Its file, parsed. NAME is one that struct access takes: letters, digits and . _ - @, so that it leads nowhere else.
  */
@@ -183,7 +164,7 @@ static int load_netrc(struct access_load *load, struct transfer_secret *secret)
 {
     _cleanup_free_ char *path = NULL;
     char reason[NETRC_REASON_MAX] = "";
-    _cleanup_free_ char *home = home_folder();
+    _cleanup_free_ char *home = path_home();
     struct secret_text text;
 
     if (!home || asprintf(&path, "%s/.netrc", home) < 0)

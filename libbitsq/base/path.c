@@ -4,8 +4,12 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#define PASSWD_BYTES 4096 /* of one entry of the user database */
 
 int path_make_absolute(const char *path, char **ret)
 {
@@ -33,4 +37,29 @@ int path_make_absolute(const char *path, char **ret)
         return -ENOMEM;
     *ret = joined;
     return 0;
+}
+
+char *path_home(void)
+{
+    const char *home = getenv("HOME");
+    struct passwd user, *found = NULL;
+    char buffer[PASSWD_BYTES];
+
+    if (home && home[0] == '/')
+        return strdup(home);
+    return getpwuid_r(geteuid(), &user, buffer, sizeof(buffer), &found) == 0 && found ? strdup(user.pw_dir) : NULL;
+}
+
+char *path_xdg(const char *variable, const char *fallback)
+{
+    const char *base = getenv(variable);
+    _cleanup_free_ char *home = NULL;
+    char *path = NULL;
+
+    if (base && base[0] == '/')
+        return asprintf(&path, "%s/bitsq", base) < 0 ? NULL : path;
+    home = path_home();
+    if (!home || asprintf(&path, "%s/%s/bitsq", home, fallback) < 0)
+        return NULL;
+    return path;
 }
