@@ -7,7 +7,6 @@
 
 #include "base/path.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <json-c/json.h>
@@ -55,29 +54,11 @@ static bool is_one_line(const char *text)
 
 static int check_texts(const struct cli *cli, const struct wish *wish)
 {
-    static const char schemes[] = "|basic|digest|ntlm|negotiate|bearer|";
-    const char *const texts[] = {wish->user, wish->hosts, wish->token_file, wish->token_command};
+    const char *const texts[] = {wish->user, wish->auth, wish->hosts, wish->token_file, wish->token_command};
 
     for (size_t i = 0; i < ELEMENTS(texts); i++)
         if (texts[i] && (!is_one_line(texts[i]) || *texts[i] == '\0'))
             return cli_fail(cli, EXIT_USAGE, "Usage", "a value is empty or has a control character; write it anew");
-    if (wish->auth) {
-        char framed[32];
-        (void)snprintf(framed, sizeof(framed), "|%.24s|", wish->auth);
-        if (*wish->auth == '\0' || strchr(wish->auth, '|') || !strstr(schemes, framed))
-            return cli_fail(cli, EXIT_USAGE, "Usage",
-                            "--auth %s is not known; use basic, digest, ntlm, negotiate or bearer", wish->auth);
-    }
-    for (const char *at = wish->hosts ? wish->hosts : ""; *at != '\0'; at++)
-        if (!isalnum((unsigned char)*at) && !strchr(" .*:[]_-", *at))
-            return cli_fail(
-                cli, EXIT_USAGE, "Usage",
-                "--hosts takes names of hosts with blanks between them, and patterns such as *.example.com; "
-                "leave out what makes it a URL");
-    if (wish->token_command && wish->token_command[strspn(wish->token_command, " \t")] != '/')
-        return cli_fail(cli, EXIT_USAGE, "Usage",
-                        "--token-command needs the whole path of a program first, as no shell looks for it; write "
-                        "/usr/bin/...");
     return 0;
 }
 
@@ -103,25 +84,12 @@ static int check_wish(const struct cli *cli, const struct wish *wish)
     return check_texts(cli, wish);
 }
 
-static int check_token(const struct cli *cli, const struct secret *secret)
-{
-    for (const char *at = secret->text; *at != '\0'; at++)
-        if (*at <= 0x20 || *at > 0x7e)
-            return cli_fail(cli, EXIT_USAGE, "InvalidArgument",
-                            "the token holds a blank or a character that is not ASCII, so nothing was stored; pipe in "
-                            "the token alone");
-    return 0;
-}
-
 static int read_secret(const struct cli *cli, const char *name, const struct wish *wish, struct secret *ret)
 {
     char prompt[320];
 
     (void)snprintf(prompt, sizeof(prompt), "%s for %s (not shown): ", wish->token ? "Token" : "Password", name);
-    int code = secret_read(cli, prompt, TOKEN_BYTES_MAX, ret);
-    if (code == 0 && wish->token && (code = check_token(cli, ret)) != 0)
-        secret_done(ret);
-    return code;
+    return secret_read(cli, prompt, CREDENTIAL_TOKEN_MAX, ret);
 }
 
 /* One line of the file; a NULL value is none. */
@@ -133,31 +101,66 @@ static void append_line(char *text, size_t *length, const char *key, const char 
     *length += n > 0 ? (size_t)n : 0;
 }
 
-static int store(const struct cli *cli, const char *folder, const char *name, const struct wish *wish,
-                 const struct secret *secret, const char *token_file)
+/* What the daemon could not use is not stored. */
+static int check_text(const struct cli *cli, const char *text, size_t length)
+{
+    char reason[CREDENTIAL_REASON_MAX] = "";
+    struct credential credential = {0};
+
+    if (length >= CREDENTIAL_BYTES_MAX)
+        return cli_fail(cli, EXIT_USAGE, "InvalidArgument",
+                        "the credential has more than 32 KiB, so nothing was stored; shorten its values");
+    int r = credential_parse(text, length, &credential, reason);
+    credential_done(&credential);
+    if (r == -EINVAL)
+        return cli_fail(cli, EXIT_USAGE, "InvalidArgument", "nothing was stored, as the daemon could not use it: %s",
+                        reason);
+    return r < 0 ? cli_fail_memory(cli) : 0;
+}
+
+/* The text of its file, checked; the caller hands it to free_secret(). */
+static int compose(const struct cli *cli, const struct wish *wish, const char *secret, const char *token_file,
+                   char **ret)
 {
     static const char head[] = "# bitsq credential\n";
     char *text = calloc(1, CREDENTIAL_BYTES_MAX);
     size_t length = strlen(head);
-    int code;
 
     if (!text)
         return cli_fail_memory(cli);
     memcpy(text, head, length);
     append_line(text, &length, "user", wish->user);
-    append_line(text, &length, "password", wish->user ? secret->text : NULL);
-    append_line(text, &length, "token", wish->token ? secret->text : NULL);
+    append_line(text, &length, "password", wish->user ? secret : NULL);
+    append_line(text, &length, "token", wish->token ? secret : NULL);
     append_line(text, &length, "token_file", token_file);
     append_line(text, &length, "token_command", wish->token_command);
     append_line(text, &length, "scheme", wish->auth);
     append_line(text, &length, "hosts", wish->hosts);
-    if (length >= CREDENTIAL_BYTES_MAX)
-        code = cli_fail(cli, EXIT_USAGE, "InvalidArgument",
-                        "the credential has more than 32 KiB, so nothing was stored; shorten its values");
+    int code = check_text(cli, text, length);
+    if (code != 0)
+        free_secret(text);
     else
-        code = credential_write(cli, folder, name, text, length);
-    explicit_bzero(text, CREDENTIAL_BYTES_MAX);
-    free(text);
+        *ret = text;
+    return code;
+}
+
+/* Whatever is wrong without the secret is said before anybody is asked for it. */
+static int compose_with_secret(const struct cli *cli, const char *name, const struct wish *wish, const char *token_file,
+                               char **ret)
+{
+    struct secret secret = {0};
+    char *text = NULL;
+
+    int code = compose(cli, wish, "x", token_file, &text);
+    if (code != 0 || (!wish->user && !wish->token)) {
+        *ret = text;
+        return code;
+    }
+    free_secret(text);
+    code = read_secret(cli, name, wish, &secret);
+    if (code == 0)
+        code = compose(cli, wish, secret.text, token_file, ret);
+    secret_done(&secret);
     return code;
 }
 
@@ -165,7 +168,7 @@ static int set(const struct cli *cli, const struct args *args, const char *folde
 {
     const char *name = args->argv[optind + 1];
     _cleanup_free_ char *token_file = NULL;
-    struct secret secret = {0};
+    char *text = NULL;
 
     if (args->argc - optind > 2)
         return cli_fail(cli, EXIT_USAGE, "Usage",
@@ -180,11 +183,10 @@ static int set(const struct cli *cli, const struct args *args, const char *folde
         return code;
     if (wish->token_file && path_make_absolute(wish->token_file, &token_file) < 0)
         return cli_fail(cli, EXIT_USAGE, "Usage", "--token-file %s names no file; check its name", wish->token_file);
-    if (wish->user || wish->token)
-        code = read_secret(cli, name, wish, &secret);
-    if (code == 0)
-        code = store(cli, folder, name, wish, &secret, token_file);
-    secret_done(&secret);
+    code = compose_with_secret(cli, name, wish, token_file, &text);
+    if (text)
+        code = credential_write(cli, folder, name, text, strlen(text));
+    free_secret(text);
     if (code != 0)
         return code;
     if (cli->json != JSON_OFF) {
@@ -249,23 +251,28 @@ static void set_or_null(struct json_object *object, const char *name, const char
         (void)json_object_object_add(object, name, NULL);
 }
 
+static const char *source_of(const struct credential_look *look)
+{
+    return look->credential.token_file ? look->credential.token_file : look->credential.token_command;
+}
+
 static struct json_object *look_json(const char *schema, const char *name, const struct credential_look *look)
 {
     struct json_object *object = json_start(schema);
 
     json_set_text(object, "name", name);
     json_set_text(object, "kind", look->kind);
-    set_or_null(object, "user", look->user);
-    set_or_null(object, "scheme", look->scheme);
-    set_or_null(object, "hosts", look->hosts);
-    set_or_null(object, "source", look->source);
+    set_or_null(object, "user", look->credential.user);
+    set_or_null(object, "scheme", look->credential.scheme);
+    set_or_null(object, "hosts", look->credential.hosts);
+    set_or_null(object, "source", source_of(look));
     set_or_null(object, "problem", look->problem);
     return object;
 }
 
 static void print_look(const char *name, const struct credential_look *look, int columns)
 {
-    const char *texts[] = {look->user, look->source, look->hosts};
+    const char *texts[] = {look->credential.user, source_of(look), look->credential.hosts};
     static const char *const labels[] = {"user ", "from ", "for "};
 
     (void)printf("%-*s  %-13s", columns, name, look->kind);

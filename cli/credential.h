@@ -1,27 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Credentials: files of mode 0600 in $XDG_CONFIG_HOME/bitsq/credentials, one each, which the daemon reads when a job
- * needs them. Lines of KEY=VALUE; all that stands behind the first "=" is the value, byte for byte:
- *
- *   # bitsq credential
- *   user=alice
- *   password=correct horse
- *   hosts=up.example.org *.example.com
- *
- * or token=, token_file=, token_command= in place of user= and password=. Nothing here speaks with the daemon.
+ * needs them (base/credential.h has their format). Nothing here speaks with the daemon.
  */
 #pragma once
 
 #include "cli/cli.h"
 
+#include "base/credential.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-
-#define CREDENTIAL_NAME_RULE "a credential's name has letters, digits, and . _ - @, and does not begin with a dot"
-#define CREDENTIAL_BYTES_MAX 32768 /* of a file; the daemon reads no more */
-#define TOKEN_BYTES_MAX      15872 /* with its header it stays below what common servers take */
-
-bool credential_name_is_valid(const char *name);
 
 /* ---- store ---- */
 
@@ -35,11 +24,11 @@ void credential_note_missing(const struct cli *cli, const char *name);
  */
 int credential_write(const struct cli *cli, const char *folder, const char *name, const char *text, size_t size);
 
-/* What `list` tells of one: no secret. */
+/* What `list` tells of one: of CREDENTIAL only what is no secret. */
 struct credential_look {
     const char *kind; /* "password", "token", "token-file", "token-command", "negotiate"; "unusable" */
-    char *user, *hosts, *scheme, *source; /* "" = none; source: path or command of the token */
-    char problem[256];                    /* what keeps the daemon from using it, and the remedy; "" = nothing */
+    struct credential credential;
+    char problem[CREDENTIAL_REASON_MAX + 64]; /* what keeps the daemon from using it, and the remedy; "" = nothing */
 };
 int credential_look(const char *folder, const char *name, struct credential_look *ret); /* 0 or -ENOMEM */
 void credential_look_done(struct credential_look *look);

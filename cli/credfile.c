@@ -10,12 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-bool credential_name_is_valid(const char *name)
-{
-    return name[0] != '\0' && name[0] != '.' && strlen(name) <= 255 &&
-           name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-")] == '\0';
-}
-
 int credential_folder(const struct cli *cli, char **ret)
 {
     _cleanup_free_ char *config = path_xdg("XDG_CONFIG_HOME", ".config");
@@ -170,34 +164,31 @@ static int read_file(const char *path, struct credential_look *look, char buffer
     return 0;
 }
 
-/* Takes what is no secret out of one line. */
-static int take_line(struct credential_look *look, const char *line, size_t length)
+static const char *kind_of(const struct credential *credential)
 {
-    const struct {
-        const char *key;
-        const char *kind; /* NULL = it says none */
-        char **keep;      /* NULL = its value is a secret */
-    } keys[] = {
-        {"user=", "password", &look->user}, {"password=", "password", NULL},
-        {"token=", "token", NULL},          {"token_file=", "token-file", &look->source},
-        {"hosts=", NULL, &look->hosts},     {"token_command=", "token-command", &look->source},
-        {"scheme=", NULL, &look->scheme},
-    };
+    if (credential->token)
+        return "token";
+    if (credential->token_file)
+        return "token-file";
+    if (credential->token_command)
+        return "token-command";
+    return credential->user ? "password" : "negotiate";
+}
 
-    for (size_t i = 0; i < ELEMENTS(keys); i++) {
-        size_t key_length = strlen(keys[i].key);
-        if (length < key_length || memcmp(line, keys[i].key, key_length) != 0)
-            continue;
-        if (keys[i].kind)
-            look->kind = keys[i].kind;
-        if (!keys[i].keep)
-            return 0;
-        free(*keys[i].keep);
-        *keys[i].keep = text_duplicate(line + key_length, length - key_length);
-        return *keys[i].keep ? 0 : -ENOMEM;
+/* As the daemon will. */
+static int parse(const char *text, size_t size, struct credential_look *look)
+{
+    char reason[CREDENTIAL_REASON_MAX] = "";
+
+    int r = credential_parse(text, size, &look->credential, reason);
+    if (r == 0) {
+        look->kind = kind_of(&look->credential);
+    } else if (r == -EINVAL) {
+        look->kind = "unusable";
+        (void)snprintf(look->problem, sizeof(look->problem), "%s; correct it with an editor, or set it anew", reason);
+        r = 0;
     }
-    say(look, "a line is not of the form KEY=VALUE, or its key is unknown; set it anew, or correct it with an editor");
-    return 0;
+    return r;
 }
 
 int credential_look(const char *folder, const char *name, struct credential_look *ret)
@@ -206,40 +197,19 @@ int credential_look(const char *folder, const char *name, struct credential_look
     struct credential_look look = {.kind = NULL};
     _cleanup_free_ char *path = NULL;
     size_t size = 0;
-    int r = 0;
+    int r = -ENOMEM;
 
-    if (!buffer || asprintf(&path, "%s/%s", folder, name) < 0) {
-        free(buffer);
-        return -ENOMEM;
-    }
-    if (read_file(path, &look, buffer, &size) == 0) {
-        const char *end = buffer + size;
-        for (const char *line = buffer; line < end && r >= 0; line++) {
-            size_t length = strcspn(line, "\n");
-            size_t kept = length > 0 && line[length - 1] == '\r' ? length - 1 : length;
-            if (kept > 0 && line[0] != '#')
-                r = take_line(&look, line, kept);
-            line += length;
-        }
-        if (!look.kind && look.scheme && strcmp(look.scheme, "negotiate") == 0)
-            look.kind = "negotiate";
-        if (!look.kind)
-            say(&look, "it holds no secret; set it anew");
-    }
-    explicit_bzero(buffer, CREDENTIAL_BYTES_MAX);
+    if (buffer && asprintf(&path, "%s/%s", folder, name) >= 0)
+        r = read_file(path, &look, buffer, &size) == 0 ? parse(buffer, size, &look) : 0;
+    if (buffer)
+        explicit_bzero(buffer, CREDENTIAL_BYTES_MAX);
     free(buffer);
-    if (r < 0)
-        credential_look_done(&look);
-    else
+    if (r >= 0)
         *ret = look;
     return r;
 }
 
 void credential_look_done(struct credential_look *look)
 {
-    free(look->user);
-    free(look->hosts);
-    free(look->scheme);
-    free(look->source);
-    *look = (struct credential_look){0};
+    credential_done(&look->credential);
 }

@@ -2,6 +2,7 @@
 #include "core/access.h"
 
 #include "base/cleanup.h"
+#include "base/credential.h"
 
 #include <errno.h>
 #include <string.h>
@@ -78,15 +79,6 @@ static bool is_one_of(const char *value, const char *values)
     return false;
 }
 
-/* A name becomes a file's name: nothing that leads elsewhere. */
-static const char *credential_fault(const char *value)
-{
-    bool is_name = value[0] != '\0' && value[0] != '.' &&
-                   value[strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-")] == '\0';
-
-    return is_name ? NULL : "a credential's name has letters, digits, and . _ - @, and does not begin with a dot";
-}
-
 static const char *proxy_fault(const char *value)
 {
     if (value[0] == '\0')
@@ -115,7 +107,7 @@ static const char *text_fault(const struct access_key *key, const char *value)
         return key->text == ACCESS_AUTH ? "it takes basic, digest, ntlm, negotiate or bearer"
                                         : "it takes bits_post, post or post-only";
     if (key->text == ACCESS_CREDENTIAL || key->text == ACCESS_PROXY_CREDENTIAL)
-        return credential_fault(value);
+        return credential_name_is_valid(value) ? NULL : CREDENTIAL_NAME_RULE;
     if (key->text == ACCESS_PINNED_KEY && strncmp(value, "sha256//", 8) != 0)
         return "it takes sha256//BASE64, the hash of the server's public key; several are separated by ;";
     return key->text == ACCESS_PROXY ? proxy_fault(value) : NULL;

@@ -33,14 +33,11 @@
 #define REPLY_SWEEP_BATCH  1000         /* names that the sweep at start reads, and asks the loop for, at a time */
 
 /* What the user's files say of access to servers. */
-#define PEM_FILE_BYTES          (256 * KIB)      /* a certificate with its chain, and its key */
-#define PEM_ISSUERS_BYTES       (4 * MIB)        /* the system's own bundle has 220 KB */
-#define CREDENTIAL_FILE_BYTES   (32 * KIB)       /* a token at its longest and a comment fit */
-#define TOKEN_MAX               (16 * KIB - 512) /* bytes of a token; with its header below the 16 KiB of common servers */
-#define TOKEN_COMMAND_WORDS_MAX 64
-#define HEADER_FILE_BYTES       (16 * KIB) /* they go with each request */
-#define HEADER_FILE_LINES_MAX   64         /* headers */
-#define NETRC_BYTES             (256 * KIB)
+#define PEM_FILE_BYTES        (256 * KIB) /* a certificate with its chain, and its key */
+#define PEM_ISSUERS_BYTES     (4 * MIB)   /* the system's own bundle has 220 KB */
+#define HEADER_FILE_BYTES     (16 * KIB)  /* they go with each request */
+#define HEADER_FILE_LINES_MAX 64          /* headers */
+#define NETRC_BYTES           (256 * KIB)
 
 /* Helpers and hooks. */
 #define SPAWNER_PARALLEL      8          /* programs that run at a time: a login storm shall not take the machine */

@@ -11,13 +11,6 @@ struct transfer_access *transfer_access_new(void)
     return calloc(1, sizeof(struct transfer_access));
 }
 
-static void free_secret(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
 static void secret_done(struct transfer_secret *secret)
 {
     free_secret(secret->user);

@@ -2,13 +2,13 @@
 #include "io/access.h"
 
 #include "core/limits.h"
-#include "io/credential.h"
 #include "io/headerfile.h"
 #include "io/internal.h"
 #include "io/netrc.h"
 #include "io/pemfile.h"
 #include "io/secretfile.h"
 
+#include "base/credential.h"
 #include "base/moment.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -76,7 +76,7 @@ static int read_credential(struct access_load *load, const char *name, struct cr
     if (!path || asprintf(&what, "the credential \"%s\" in", name) < 0 ||
         asprintf(&remedy, "create it with: bitsq credential set %s", name) < 0)
         return -ENOMEM;
-    struct secret_file file = {.path = path, .what = what, .remedy = remedy, .max = CREDENTIAL_FILE_BYTES};
+    struct secret_file file = {.path = path, .what = what, .remedy = remedy, .max = CREDENTIAL_BYTES_MAX};
     int r = secret_file_read(&file, &text, &load->fault);
     if (r < 0)
         return r;
@@ -106,7 +106,7 @@ static int read_token_file(struct access_load *load, const char *path, char **re
         .path = path,
         .what = "the token file",
         .remedy = "create it, or name another one with token_file=",
-        .max = CREDENTIAL_FILE_BYTES,
+        .max = CREDENTIAL_BYTES_MAX,
         .may_be_link = true,
     };
     struct secret_text text;
@@ -128,12 +128,14 @@ static int read_token_file(struct access_load *load, const char *path, char **re
 
 static int take_secret(struct access_load *load, struct credential *credential, struct transfer_secret *secret)
 {
+    int r = auth_scheme_parse(credential->scheme, &secret->scheme);
+    if (r < 0)
+        return r;
     if (credential->token_file) {
-        int r = read_token_file(load, credential->token_file, &credential->token);
+        r = read_token_file(load, credential->token_file, &credential->token);
         if (r < 0)
             return r;
     }
-    secret->scheme = credential->scheme;
     secret->user = TAKE_PTR(credential->user);
     secret->password = TAKE_PTR(credential->password);
     secret->token = TAKE_PTR(credential->token);

@@ -31,14 +31,6 @@ struct netrc {
     char *login, *password;
 };
 
-static void free_secret(char **text)
-{
-    if (*text)
-        explicit_bzero(*text, strlen(*text));
-    free(*text);
-    *text = NULL;
-}
-
 /* ---- words ---- */
 
 static void begin_entry(struct netrc *netrc, bool fits)
@@ -72,7 +64,7 @@ static int keep(struct netrc *netrc, char **field, const char *word)
 {
     if (!netrc->fits)
         return 0;
-    free_secret(field);
+    free_secret(*field);
     *field = strdup(word);
     return *field ? 0 : -ENOMEM;
 }
@@ -212,7 +204,7 @@ int netrc_find(const char *text, size_t length, const char *host, char **ret_use
         r = conclude(&netrc, ret_user, ret_password, reason);
     explicit_bzero(copy, length);
     free(copy);
-    free_secret(&netrc.login);
-    free_secret(&netrc.password);
+    free_secret(netrc.login);
+    free_secret(netrc.password);
     return r;
 }

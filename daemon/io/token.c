@@ -2,11 +2,11 @@
 #include "io/token.h"
 
 #include "core/limits.h"
-#include "io/credential.h"
 #include "io/internal.h"
 #include "io/spawner.h"
 
 #include "base/cleanup.h"
+#include "base/credential.h"
 #include "base/moment.h"
 #include "base/parse.h"
 #include "base/text.h"

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define _cleanup_(f) __attribute__((cleanup(f)))
@@ -44,6 +45,14 @@ static inline void close_p(const int *fd)
 {
     if (*fd >= 0)
         (void)close(*fd);
+}
+
+/* Overwrites a text before it frees it; NULL is none. */
+static inline void free_secret(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
 }
 
 #define _cleanup_free_  _cleanup_(free_p)

@@ -7,6 +7,8 @@
 #include "support/folder.h"
 #include "support/unit.h"
 
+#include "base/credential.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -236,19 +238,19 @@ static void a_credential_is_a_plain_file_of_ones_own(void **state)
 static void a_credential_has_a_longest_size(void **state)
 {
     struct fixture f;
-    char *text = malloc(CREDENTIAL_FILE_BYTES + 2);
+    char *text = malloc(CREDENTIAL_BYTES_MAX + 2);
 
     (void)state;
     begin(&f);
     assert_non_null(text);
-    memset(text, '\n', CREDENTIAL_FILE_BYTES + 1);
+    memset(text, '\n', CREDENTIAL_BYTES_MAX + 1);
     memcpy(text, "user=a\npassword=b", 17);
-    text[CREDENTIAL_FILE_BYTES] = '\0';
+    text[CREDENTIAL_BYTES_MAX] = '\0';
     put(&f, "alice", text, 0600);
     choose(&f, "credential", "alice");
     assert_int_equal(load(&f), 0);
-    text[CREDENTIAL_FILE_BYTES] = '\n';
-    text[CREDENTIAL_FILE_BYTES + 1] = '\0';
+    text[CREDENTIAL_BYTES_MAX] = '\n';
+    text[CREDENTIAL_BYTES_MAX + 1] = '\0';
     put(&f, "alice", text, 0600);
     assert_int_equal(load(&f), -EFBIG);
     assert_fault_says(&f, "has more than 32768 bytes");

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "io/credential.h"
+#include "base/credential.h"
 
-#include "core/limits.h"
-
+#include "base/cleanup.h"
 #include "base/text.h"
 
 #include <ctype.h>
@@ -16,7 +15,6 @@
 
 struct parser {
     struct credential credential;
-    char *scheme;
     unsigned line;
     char *reason;
 };
@@ -34,6 +32,12 @@ __attribute__((format(printf, 2, 3))) static int say(char reason[static CREDENTI
 
 /* ---- values ---- */
 
+bool credential_name_is_valid(const char *name)
+{
+    return name[0] != '\0' && name[0] != '.' && strlen(name) <= CREDENTIAL_NAME_MAX &&
+           name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-")] == '\0';
+}
+
 static bool is_printable(const char *value, size_t length)
 {
     for (size_t i = 0; i < length; i++)
@@ -47,7 +51,7 @@ bool credential_token_is_valid(const char *token)
     for (const char *c = token; *c != '\0'; c++)
         if (*c <= 0x20 || *c > 0x7e)
             return false;
-    return token[0] != '\0' && strlen(token) <= TOKEN_MAX;
+    return token[0] != '\0' && strlen(token) <= CREDENTIAL_TOKEN_MAX;
 }
 
 /* Host patterns are compared with hosts in lower case; whatever no host has (the "/" of a URL) would never match. */
@@ -65,7 +69,7 @@ static bool hosts_are_short(const char *hosts)
 {
     while (*(hosts += strspn(hosts, " ")) != '\0') {
         size_t length = strcspn(hosts, " ");
-        if (length > JOB_HOST_MAX)
+        if (length > CREDENTIAL_HOST_MAX)
             return false;
         hosts += length;
     }
@@ -74,7 +78,7 @@ static bool hosts_are_short(const char *hosts)
 
 int credential_split_command(const char *command, char ***ret)
 {
-    size_t length = strlen(command), words = 0, head = (TOKEN_COMMAND_WORDS_MAX + 1) * sizeof(char *);
+    size_t length = strlen(command), words = 0, head = (CREDENTIAL_COMMAND_WORDS + 1) * sizeof(char *);
     char **argv = malloc(head + length + 1);
     char *rest = NULL;
 
@@ -82,7 +86,7 @@ int credential_split_command(const char *command, char ***ret)
         return -ENOMEM;
     char *text = memcpy((char *)argv + head, command, length + 1);
     for (char *word = strtok_r(text, " \t", &rest); word; word = strtok_r(NULL, " \t", &rest)) {
-        if (words == TOKEN_COMMAND_WORDS_MAX) {
+        if (words == CREDENTIAL_COMMAND_WORDS) {
             free(argv);
             return -E2BIG;
         }
@@ -111,7 +115,7 @@ static char **find_field(struct parser *parser, const char *key, size_t length)
         {"token_file", &parser->credential.token_file},
         {"token_command", &parser->credential.token_command},
         {"hosts", &parser->credential.hosts},
-        {"scheme", &parser->scheme},
+        {"scheme", &parser->credential.scheme},
     };
 
     for (size_t i = 0; i < ELEMENTS(fields); i++)
@@ -186,31 +190,46 @@ static int check_token(struct parser *parser)
         return 0;
     int r = credential_split_command(credential->token_command, &words);
     if (r == -EINVAL)
-        return say(parser->reason, "token_command= needs the absolute path of a program first (there is no shell)");
+        return say(parser->reason, "token_command= needs the whole path of a program first, as no shell looks for it");
     if (r == -E2BIG)
-        return say(parser->reason, "token_command= has more than %d words", TOKEN_COMMAND_WORDS_MAX);
+        return say(parser->reason, "token_command= has more than %d words", CREDENTIAL_COMMAND_WORDS);
     return r;
+}
+
+static bool scheme_is(const struct credential *credential, const char *name)
+{
+    return credential->scheme && strcmp(credential->scheme, name) == 0;
+}
+
+static bool scheme_is_known(const struct credential *credential)
+{
+    static const char *const schemes[] = {"basic", "digest", "ntlm", "negotiate", "bearer"};
+
+    for (size_t i = 0; i < ELEMENTS(schemes); i++)
+        if (scheme_is(credential, schemes[i]))
+            return true;
+    return !credential->scheme;
 }
 
 static int check_scheme(struct parser *parser)
 {
     struct credential *credential = &parser->credential;
     bool has_token = credential->token || credential->token_file || credential->token_command;
-    bool has_user = credential->user != NULL;
+    bool is_bearer = scheme_is(credential, "bearer");
 
-    if (auth_scheme_parse(parser->scheme, &credential->scheme) < 0)
+    if (!scheme_is_known(credential))
         return say(parser->reason, "scheme= takes basic, digest, ntlm, negotiate or bearer");
-    if (has_token && credential->scheme != AUTH_ANY && credential->scheme != AUTH_BEARER)
+    if (has_token && credential->scheme && !is_bearer)
         return say(parser->reason, "a token goes with scheme=bearer only");
-    if (has_token)
-        credential->scheme = AUTH_BEARER;
-    else if (credential->scheme == AUTH_BEARER)
+    if (is_bearer && !has_token)
         return say(parser->reason, "scheme=bearer needs token=, token_file= or token_command=");
-    else if (!has_user && credential->scheme != AUTH_NEGOTIATE)
+    if (!has_token && !credential->user && !scheme_is(credential, "negotiate"))
         return say(parser->reason,
                    "it holds neither user= and password=, nor token=, token_file= or token_command=, nor "
                    "scheme=negotiate");
-    return 0;
+    if (has_token && !credential->scheme)
+        credential->scheme = strdup("bearer");
+    return has_token && !credential->scheme ? -ENOMEM : 0;
 }
 
 static int check(struct parser *parser)
@@ -228,7 +247,7 @@ static int check(struct parser *parser)
     if (credential->hosts && !lower_hosts(credential->hosts))
         return say(parser->reason, "hosts= takes host names and patterns such as *.example.com, no URLs");
     if (credential->hosts && !hosts_are_short(credential->hosts))
-        return say(parser->reason, "hosts= holds a pattern of more than %d bytes", JOB_HOST_MAX);
+        return say(parser->reason, "hosts= holds a pattern of more than %d bytes", CREDENTIAL_HOST_MAX);
     int r = check_token(parser);
     return r < 0 ? r : check_scheme(parser);
 }
@@ -240,20 +259,12 @@ int credential_parse(const char *text, size_t length, struct credential *ret, ch
     int r = parse_lines(&parser, text, length);
     if (r >= 0)
         r = check(&parser);
-    free(parser.scheme);
     if (r < 0) {
         credential_done(&parser.credential);
         return r;
     }
     *ret = parser.credential;
     return 0;
-}
-
-static void free_secret(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
 }
 
 void credential_done(struct credential *credential)
@@ -264,5 +275,6 @@ void credential_done(struct credential *credential)
     free(credential->token_file);
     free(credential->token_command);
     free(credential->hosts);
+    free(credential->scheme);
     *credential = (struct credential){0};
 }
