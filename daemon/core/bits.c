@@ -298,34 +298,19 @@ static void take_source_changed(struct step *step, const char *change)
     bits_drop_then_fail(step, &failure, "bitsq retry uploads it as it is now");
 }
 
-static bool may_heal(int error)
-{
-    return error == -EIO || error == -ESTALE;
-}
-
-/* A shortage of this machine, or a file system that hangs: time alone may help, as often as it takes. */
-static bool is_transient(int error)
-{
-    return error == -ETIMEDOUT || error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EAGAIN;
-}
-
 void bits_take_source_error(struct step *step, int error)
 {
     struct session *session = step->session;
     struct failure failure;
-    char why[128];
 
     if (error == -ENOENT || error == -ENOTDIR) {
         take_source_changed(step, "the file is gone");
         return;
     }
-    const char *words = error == -ETIMEDOUT ? "its file system does not answer" : NULL;
-    if (!words && error < 0)
-        words = strerrordesc_np(-error);
-    (void)snprintf(why, sizeof(why), "%s", words ? words : "an unknown error");
-    bits_describe_local(step, HR_READ_FAULT, PHASE_SOURCE, why, &failure);
-    if (is_transient(error) || (may_heal(error) && !session->record.source_error_tried)) {
-        session->record.source_error_tried = session->record.source_error_tried || may_heal(error);
+    bool may_heal = failure_errno_may_heal(error);
+    bits_describe_local(step, HR_READ_FAULT, PHASE_SOURCE, failure_errno_text(error), &failure);
+    if (failure_errno_is_shortage(error) || (may_heal && !session->record.source_error_tried)) {
+        session->record.source_error_tried = session->record.source_error_tried || may_heal;
         bits_wait(step, &failure);
         return;
     }

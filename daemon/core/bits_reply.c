@@ -360,8 +360,7 @@ void bits_take_reply_stored(struct step *step)
 
 static bool may_heal(int error)
 {
-    return error == -ENOSPC || error == -EDQUOT || error == -EIO || error == -ESTALE || error == -ETIMEDOUT ||
-           error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EAGAIN;
+    return error == -ENOSPC || error == -EDQUOT || failure_errno_may_heal(error) || failure_errno_is_shortage(error);
 }
 
 static uint32_t code_of(int error)
@@ -396,10 +395,7 @@ void bits_take_reply_failed(struct step *step)
         begin_anew(step, "what had been fetched of the reply vanished again and again");
         return;
     }
-    const char *words = error == -ETIMEDOUT ? "its file system does not answer"
-                        : error < 0         ? strerrordesc_np(-error)
-                                            : NULL;
-    bits_describe_local(step, code_of(error), PHASE_STORE_REPLY, words ? words : "an unknown error", &failure);
+    bits_describe_local(step, code_of(error), PHASE_STORE_REPLY, failure_errno_text(error), &failure);
     if (may_heal(error))
         bits_wait(step, &failure);
     else

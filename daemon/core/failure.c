@@ -4,9 +4,11 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 /* The names of bitsmsg.h and winerror.h; those of the transport are WinHTTP's without its prefix. */
 static const struct {
@@ -142,4 +144,23 @@ const char *failure_context_text(enum failure_context context)
         return "the server's application";
     }
     return "";
+}
+
+bool failure_errno_is_shortage(int error)
+{
+    return error == -ETIMEDOUT || error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EAGAIN;
+}
+
+bool failure_errno_may_heal(int error)
+{
+    return error == -EIO || error == -ESTALE;
+}
+
+const char *failure_errno_text(int error)
+{
+    const char *words = error == -ETIMEDOUT ? "its file system does not answer" : NULL;
+
+    if (!words && error < 0)
+        words = strerrordesc_np(-error);
+    return words ? words : "an unknown error";
 }

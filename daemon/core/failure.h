@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define FAILURE_NAME_MAX 48
@@ -83,6 +84,12 @@ struct failure {
 
 /* The stable name of an HRESULT, written into NAME ("0x…" for one that nobody named). */
 void failure_name_code(uint32_t code, char name[static FAILURE_NAME_MAX]);
+
+/* Of a file operation: a shortage of this machine, or a file system that hangs; time alone may help. */
+bool failure_errno_is_shortage(int error);
+/* Of a file operation: an error of the disk or of a server of files, which may be over at the next attempt. */
+bool failure_errno_may_heal(int error);
+const char *failure_errno_text(int error); /* words for people */
 
 const char *failure_phase_text(enum failure_phase phase); /* "Create-Session", "Fragment", "reading the source" */
 const char *failure_context_text(enum failure_context context);
