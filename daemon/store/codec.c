@@ -1,43 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "store/codec.h"
 
-#include "base/crc32c.h"
-#include "base/text.h"
+#include "store/record.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <string.h>
 
-#define FORMAT         1
-#define HEADER_BYTES   8  /* magic, format, reserved, checksum */
-#define FIELD_BYTES    6  /* tag and length before each value */
-#define ATTEMPT_BYTES  28 /* without the address, which stands in a field of its own */
-#define TAG_ATTEMPTS   95
-#define TAGS_SEEN_LONG (65536 / 64)
+#define ATTEMPT_BYTES 28 /* without the address, which stands in a field of its own */
 
-enum field_kind {
-    FIELD_NUMBER, /* as wide as the member */
-    FIELD_FLAG,   /* bool */
-    FIELD_STRING, /* char *, absent = NULL */
-    FIELD_TEXT,   /* char[], absent = "" */
-    FIELD_RAW,    /* bytes */
-};
+#define MEMBER(tag, kind, member) RECORD_MEMBER(job, tag, kind, member)
 
-struct field {
-    uint16_t tag;
-    enum field_kind kind;
-    size_t offset;
-    size_t size;
-};
-
-#define MEMBER(tag, kind, member)                                                          \
-    {                                                                                      \
-        tag, FIELD_##kind, offsetof(struct job, member), sizeof(((struct job *)0)->member) \
-    }
-
-/* Every member of struct job but the log of attempts. A tag stands in the store: never reuse one, never change a kind.
- */
-static const struct field fields[] = {
+/* Every member of struct job but the log of attempts. */
+static const struct record_field fields[] = {
     MEMBER(1, NUMBER, id),
     MEMBER(2, NUMBER, owner),
     MEMBER(3, NUMBER, type),
@@ -155,272 +128,71 @@ static const struct field fields[] = {
     MEMBER(167, TEXT, attempt_log[7].address),
 };
 
-static void put_number(uint8_t *to, uint64_t value, size_t width)
+static size_t attempts_size(const void *object)
 {
-    for (size_t i = 0; i < width; i++)
-        to[i] = (uint8_t)(value >> (8 * i));
+    const struct job *job = object;
+
+    return job->attempt_count * (size_t)ATTEMPT_BYTES;
 }
 
-static uint64_t get_number(const uint8_t *from, size_t width)
+static void pack_attempts(const void *object, uint8_t *at)
 {
-    uint64_t value = 0;
+    const struct job *job = object;
 
-    for (size_t i = 0; i < width; i++)
-        value |= (uint64_t)from[i] << (8 * i);
-    return value;
-}
-
-/* Members are 1, 2, 4 or 8 bytes wide, signed or not: their bits travel. */
-static uint64_t load_member(const void *member, size_t width)
-{
-    uint64_t wide = 0;
-    uint32_t narrow = 0;
-
-    if (width == sizeof(wide)) {
-        memcpy(&wide, member, sizeof(wide));
-        return wide;
-    }
-    assert(width == sizeof(narrow));
-    memcpy(&narrow, member, sizeof(narrow));
-    return narrow;
-}
-
-static void store_member(void *member, uint64_t value, size_t width)
-{
-    uint32_t narrow = (uint32_t)value;
-
-    if (width == sizeof(value))
-        memcpy(member, &value, sizeof(value));
-    else
-        memcpy(member, &narrow, sizeof(narrow));
-}
-
-struct encoder {
-    uint8_t *bytes; /* STORE_RECORD_MAX */
-    size_t size;
-    bool full;
-};
-
-static uint8_t *encode_field(struct encoder *encoder, uint16_t tag, size_t length)
-{
-    if (encoder->full || length > STORE_RECORD_MAX - FIELD_BYTES ||
-        encoder->size > STORE_RECORD_MAX - FIELD_BYTES - length) {
-        encoder->full = true;
-        return NULL;
-    }
-    uint8_t *at = encoder->bytes + encoder->size;
-    put_number(at, tag, 2);
-    put_number(at + 2, length, 4);
-    encoder->size += FIELD_BYTES + length;
-    return at + FIELD_BYTES;
-}
-
-static void encode_bytes(struct encoder *encoder, uint16_t tag, const void *bytes, size_t length)
-{
-    uint8_t *at = encode_field(encoder, tag, length);
-
-    if (at)
-        memcpy(at, bytes, length);
-}
-
-static bool is_zero(const uint8_t *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] != 0)
-            return false;
-    }
-    return true;
-}
-
-/* What is 0 is left out: most of a fresh job's record is. */
-static void encode_member(struct encoder *encoder, const struct field *field, const struct job *job)
-{
-    const char *member = (const char *)job + field->offset;
-    const char *string;
-    uint8_t *at;
-
-    switch (field->kind) {
-    case FIELD_NUMBER:
-        if (!is_zero((const uint8_t *)member, field->size) && (at = encode_field(encoder, field->tag, field->size)))
-            put_number(at, load_member(member, field->size), field->size);
-        return;
-    case FIELD_FLAG:
-        if (*(const bool *)member)
-            encode_bytes(encoder, field->tag, &(const uint8_t){1}, 1);
-        return;
-    case FIELD_STRING:
-        memcpy(&string, member, sizeof(string));
-        if (string)
-            encode_bytes(encoder, field->tag, string, strlen(string));
-        return;
-    case FIELD_TEXT:
-        assert(memchr(member, '\0', field->size));
-        if (member[0] != '\0')
-            encode_bytes(encoder, field->tag, member, strlen(member));
-        return;
-    case FIELD_RAW:
-        if (!is_zero((const uint8_t *)member, field->size))
-            encode_bytes(encoder, field->tag, member, field->size);
-        return;
-    }
-    assert(false);
-}
-
-static void encode_attempts(struct encoder *encoder, const struct job *job)
-{
-    if (job->attempt_count == 0)
-        return;
-    uint8_t *at = encode_field(encoder, TAG_ATTEMPTS, job->attempt_count * (size_t)ATTEMPT_BYTES);
-    if (!at)
-        return;
     for (uint32_t i = 0; i < job->attempt_count; i++, at += ATTEMPT_BYTES) {
         const struct job_attempt *attempt = &job->attempt_log[i];
-        put_number(at, attempt->at_usec, 8);
-        put_number(at + 8, attempt->code, 4);
-        put_number(at + 12, (uint32_t)attempt->http_status, 4);
-        put_number(at + 16, attempt->phase, 4);
-        put_number(at + 20, attempt->offset, 8);
+        record_put_number(at, attempt->at_usec, 8);
+        record_put_number(at + 8, attempt->code, 4);
+        record_put_number(at + 12, (uint32_t)attempt->http_status, 4);
+        record_put_number(at + 16, attempt->phase, 4);
+        record_put_number(at + 20, attempt->offset, 8);
     }
 }
 
-int codec_encode_job(const struct job *job, void **ret, size_t *ret_size)
+static int unpack_attempts(void *object, const uint8_t *value, size_t length)
 {
-    _cleanup_free_ uint8_t *bytes = NULL;
+    struct job *job = object;
 
-    if (job_validate(job, NULL) < 0)
-        return -EINVAL;
-    bytes = malloc(STORE_RECORD_MAX);
-    if (!bytes)
-        return -ENOMEM;
-    struct encoder encoder = {.bytes = bytes, .size = HEADER_BYTES};
-    for (size_t i = 0; i < ELEMENTS(fields); i++)
-        encode_member(&encoder, &fields[i], job);
-    encode_attempts(&encoder, job);
-    if (encoder.full)
-        return -E2BIG;
-    memcpy(bytes, "BQ", 2);
-    bytes[2] = FORMAT;
-    bytes[3] = 0;
-    put_number(bytes + 4, crc32c(bytes + HEADER_BYTES, encoder.size - HEADER_BYTES), 4);
-    *ret = TAKE_PTR(bytes);
-    *ret_size = encoder.size;
-    return 0;
-}
-
-static int decode_string(void *member, const uint8_t *value, size_t length)
-{
-    if (memchr(value, '\0', length))
-        return -EBADMSG;
-    char *string = text_duplicate(value, length);
-    if (!string)
-        return -ENOMEM;
-    memcpy(member, &string, sizeof(string));
-    return 0;
-}
-
-static int decode_member(const struct field *field, const uint8_t *value, size_t length, struct job *job)
-{
-    char *member = (char *)job + field->offset;
-
-    switch (field->kind) {
-    case FIELD_NUMBER:
-        if (length != field->size)
-            return -EBADMSG;
-        store_member(member, get_number(value, length), length);
-        return 0;
-    case FIELD_FLAG:
-        if (length != 1 || value[0] > 1)
-            return -EBADMSG;
-        *(bool *)member = value[0] == 1;
-        return 0;
-    case FIELD_STRING:
-        return decode_string(member, value, length);
-    case FIELD_TEXT:
-        if (length >= field->size || memchr(value, '\0', length))
-            return -EBADMSG;
-        memcpy(member, value, length);
-        return 0;
-    case FIELD_RAW:
-        if (length != field->size)
-            return -EBADMSG;
-        memcpy(member, value, length);
-        return 0;
-    }
-    assert(false);
-    return -EBADMSG;
-}
-
-static int decode_attempts(const uint8_t *value, size_t length, struct job *job)
-{
     if (length % ATTEMPT_BYTES != 0 || length / ATTEMPT_BYTES > JOB_ATTEMPTS_KEPT)
         return -EBADMSG;
     job->attempt_count = (uint32_t)(length / ATTEMPT_BYTES);
     for (uint32_t i = 0; i < job->attempt_count; i++, value += ATTEMPT_BYTES) {
         struct job_attempt *attempt = &job->attempt_log[i];
-        attempt->at_usec = get_number(value, 8);
-        attempt->code = (uint32_t)get_number(value + 8, 4);
-        attempt->http_status = (int32_t)(uint32_t)get_number(value + 12, 4);
-        attempt->phase = (uint32_t)get_number(value + 16, 4);
-        attempt->offset = get_number(value + 20, 8);
+        attempt->at_usec = record_get_number(value, 8);
+        attempt->code = (uint32_t)record_get_number(value + 8, 4);
+        attempt->http_status = (int32_t)(uint32_t)record_get_number(value + 12, 4);
+        attempt->phase = (uint32_t)record_get_number(value + 16, 4);
+        attempt->offset = record_get_number(value + 20, 8);
     }
     return 0;
 }
 
-/* The encoder writes in the order of the table, so that the search begins where the last one ended. */
-static const struct field *find_field(uint16_t tag, size_t *hint)
-{
-    for (size_t i = 0; i < ELEMENTS(fields); i++) {
-        size_t at = (*hint + i) % ELEMENTS(fields);
-        if (fields[at].tag == tag) {
-            *hint = at + 1;
-            return &fields[at];
-        }
-    }
-    return NULL;
-}
+static const struct record_type job_record = {
+    .magic = {'B', 'Q'},
+    .format = 1,
+    .bytes_max = STORE_RECORD_MAX,
+    .fields = fields,
+    .fields_count = ELEMENTS(fields),
+    .packed_tag = 95,
+    .packed_size = attempts_size,
+    .pack = pack_attempts,
+    .unpack = unpack_attempts,
+};
 
-static int decode_fields(const uint8_t *at, size_t left, struct job *job)
+int codec_encode_job(const struct job *job, void **ret, size_t *ret_size)
 {
-    uint64_t seen[TAGS_SEEN_LONG] = {0};
-    size_t hint = 0;
-
-    while (left > 0) {
-        if (left < FIELD_BYTES)
-            return -EBADMSG;
-        uint16_t tag = (uint16_t)get_number(at, 2);
-        size_t length = get_number(at + 2, 4);
-        at += FIELD_BYTES;
-        left -= FIELD_BYTES;
-        if (length > left || (seen[tag / 64] >> (tag % 64) & 1) != 0)
-            return -EBADMSG;
-        seen[tag / 64] |= UINT64_C(1) << (tag % 64);
-        const struct field *field = find_field(tag, &hint);
-        int r = 0;
-        if (field)
-            r = decode_member(field, at, length, job);
-        else if (tag == TAG_ATTEMPTS)
-            r = decode_attempts(at, length, job);
-        if (r < 0)
-            return r;
-        at += length;
-        left -= length;
-    }
-    return 0;
+    if (job_validate(job, NULL) < 0)
+        return -EINVAL;
+    return record_encode(&job_record, job, ret, ret_size);
 }
 
 int codec_decode_job(const void *bytes, size_t size, struct job **ret)
 {
-    const uint8_t *at = bytes;
-    _cleanup_(job_free_p) struct job *job = NULL;
+    _cleanup_(job_free_p) struct job *job = job_new();
 
-    if (size < HEADER_BYTES || size > STORE_RECORD_MAX || memcmp(at, "BQ", 2) != 0 || at[2] != FORMAT || at[3] != 0)
-        return -EBADMSG;
-    if (get_number(at + 4, 4) != crc32c(at + HEADER_BYTES, size - HEADER_BYTES))
-        return -EBADMSG;
-    job = job_new();
     if (!job)
         return -ENOMEM;
-    int r = decode_fields(at + HEADER_BYTES, size - HEADER_BYTES, job);
+    int r = record_decode(&job_record, bytes, size, job);
     if (r < 0)
         return r;
     if (job_validate(job, NULL) < 0)

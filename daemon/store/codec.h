@@ -1,14 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * A job as bytes. Pure.
- *
- *   record  = magic "BQ" | format u8 = 1 | reserved u8 = 0 | crc32c u32 | fields
- *   field   = tag u16 | length u32 | value                all numbers little endian
- *
- * The checksum covers the fields. An unknown tag is skipped and kept out of the job: an older program may read what a
- * newer one wrote within one schema. A tag that appears twice, a wrong length, or bytes behind the last field make the
- * record undecodable; what is missing has the value 0.
- */
+/* A job as bytes: a record (record.h) of the magic "BQ" and format 1. Pure. */
 #pragma once
 
 #include "core/job.h"
