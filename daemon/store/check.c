@@ -57,18 +57,20 @@ static int walk(struct lmdb *env)
 {
     _cleanup_txn_ struct lmdb_txn txn;
     uint8_t uuid[SCHEMA_UUID_BYTES];
+    uint64_t version = 0;
 
     lmdb_begin_read(env, &txn);
-    int r = txn.error < 0 ? txn.error : schema_check(&txn, uuid);
+    int r = txn.error < 0 ? txn.error : schema_check(&txn, uuid, &version);
     lmdb_abort(&txn);
     /* What a newer version wrote is not judged here. */
     if (r < 0)
         return r == -EPROTO ? 0 : r;
-    r = lmdb_open_tables(env);
+    size_t tables = schema_tables(version);
+    r = lmdb_open_tables(env, tables);
     if (r < 0)
         return r;
     lmdb_begin_read(env, &txn);
-    for (enum lmdb_table table = 0; table < LMDB_TABLES && r == 0; table++)
+    for (enum lmdb_table table = 0; table < tables && r == 0; table++)
         r = walk_table(&txn, table);
     return r;
 }

@@ -62,6 +62,9 @@ int store_read_begin(struct store *store, struct store_read *read);
 void store_read_end(struct store_read *read);
 #define _cleanup_read_ _cleanup_(store_read_end)
 
+/* migrate.c: brings a queue of schema VERSION, whose tables are open, to SCHEMA_VERSION and opens the rest. */
+int migrate_queue(struct lmdb *env, uint64_t version);
+
 /* recover.c: finds, creates or replaces the queue. */
 int recover_queue(const struct store_options *options, const struct store_sizes *sizes, const char *folder,
                   struct lmdb **ret_env, struct marker *ret_marker, struct store_report *report);

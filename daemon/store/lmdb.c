@@ -18,9 +18,13 @@ struct lmdb {
 };
 
 static const char *const table_names[] = {
-    [TABLE_META] = "meta",         [TABLE_COUNTS] = "counts",         [TABLE_JOBS] = "jobs",   [TABLE_LANES] = "lanes",
-    [TABLE_LANE_IDS] = "lane-ids", [TABLE_SCHED] = "sched",           [TABLE_STATE] = "state", [TABLE_KEYS] = "keys",
+    [TABLE_META] = "meta",         [TABLE_COUNTS] = "counts",
+    [TABLE_JOBS] = "jobs",         [TABLE_LANES] = "lanes",
+    [TABLE_LANE_IDS] = "lane-ids", [TABLE_SCHED] = "sched",
+    [TABLE_STATE] = "state",       [TABLE_KEYS] = "keys",
     [TABLE_FINISHED] = "finished", [TABLE_QUARANTINE] = "quarantine",
+    [TABLE_GROUPS] = "groups",     [TABLE_EVENTS] = "events",
+    [TABLE_BATCHES] = "batches",   [TABLE_BULKS] = "bulks",
 };
 static_assert(ELEMENTS(table_names) == LMDB_TABLES, "every table has a name");
 
@@ -80,9 +84,14 @@ static int open_tables(struct lmdb *env, unsigned txn_flags, unsigned table_flag
     return error_of(mdb_txn_commit(txn));
 }
 
-int lmdb_open_tables(struct lmdb *env)
+int lmdb_open_tables(struct lmdb *env, size_t count)
 {
-    return open_tables(env, MDB_RDONLY, 0, LMDB_TABLES);
+    return open_tables(env, MDB_RDONLY, 0, count);
+}
+
+int lmdb_create_tables(struct lmdb *env)
+{
+    return open_tables(env, 0, MDB_CREATE, LMDB_TABLES);
 }
 
 /* LMDB opens its data file without O_CLOEXEC. */
@@ -139,7 +148,7 @@ int lmdb_open(const char *folder, enum lmdb_mode mode, uint64_t map_bytes, struc
     if (r == 0 && mode != LMDB_CHECK)
         r = error_of(mdb_reader_check(env->handle, &dead_readers));
     if (r == 0 && mode == LMDB_CREATE)
-        r = open_tables(env, 0, MDB_CREATE, LMDB_TABLES);
+        r = lmdb_create_tables(env);
     else if (r == 0)
         r = open_tables(env, MDB_RDONLY, 0, TABLE_META + 1);
     if (r < 0)
@@ -241,6 +250,12 @@ bool lmdb_delete(struct lmdb_txn *txn, enum lmdb_table table, struct lmdb_bytes 
     if (r != MDB_SUCCESS && r != MDB_NOTFOUND)
         txn->error = error_of(r);
     return r == MDB_SUCCESS;
+}
+
+void lmdb_clear(struct lmdb_txn *txn, enum lmdb_table table)
+{
+    if (txn->error == 0)
+        txn->error = error_of(mdb_drop(txn->handle, txn->env->tables[table], 0));
 }
 
 uint64_t lmdb_entries(struct lmdb_txn *txn, enum lmdb_table table)

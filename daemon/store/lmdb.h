@@ -31,8 +31,12 @@ enum lmdb_table {
     TABLE_KEYS,
     TABLE_FINISHED,
     TABLE_QUARANTINE,
+    TABLE_GROUPS,
+    TABLE_EVENTS,
+    TABLE_BATCHES,
+    TABLE_BULKS,
 };
-#define LMDB_TABLES 10
+#define LMDB_TABLES 14
 
 #define LMDB_FILE "data.mdb"
 
@@ -74,8 +78,10 @@ DEFINE_CLEANUP(struct lmdb *, lmdb_close);
 /* Bytes that the file must have for every page that the last commit may refer to. */
 uint64_t lmdb_needed_bytes(struct lmdb *env);
 uint64_t lmdb_page_bytes(struct lmdb *env);
-/* The other tables of an existing file. -EUCLEAN where one is missing. */
-int lmdb_open_tables(struct lmdb *env);
+/* The first COUNT tables of an existing file. -EUCLEAN where one is missing. */
+int lmdb_open_tables(struct lmdb *env, size_t count);
+/* All of them, of a file that an older version wrote without some. */
+int lmdb_create_tables(struct lmdb *env);
 
 void lmdb_begin_read(struct lmdb *env, struct lmdb_txn *txn);
 void lmdb_begin_write(struct lmdb *env, struct lmdb_txn *txn);
@@ -86,6 +92,8 @@ void lmdb_abort(struct lmdb_txn *txn); /* fine on one that is over */
 bool lmdb_get(struct lmdb_txn *txn, enum lmdb_table table, struct lmdb_bytes key, struct lmdb_bytes *ret);
 void lmdb_put(struct lmdb_txn *txn, enum lmdb_table table, struct lmdb_bytes key, struct lmdb_bytes value);
 bool lmdb_delete(struct lmdb_txn *txn, enum lmdb_table table, struct lmdb_bytes key);
+/* Leaves TABLE empty. */
+void lmdb_clear(struct lmdb_txn *txn, enum lmdb_table table);
 uint64_t lmdb_entries(struct lmdb_txn *txn, enum lmdb_table table);
 
 /* Whether BYTES of the map are still unused. Exact, and slow only where the map has once been nearly full. */

@@ -203,6 +203,28 @@ static int query_by_state(struct query *query, uint64_t after)
     return query->txn->error;
 }
 
+/* A group that is not everybody's has an index of its own. */
+static int query_by_group(struct query *query, uint64_t after)
+{
+    const struct store_filter *filter = query->filter;
+    _cleanup_cursor_ struct lmdb_cursor cursor = {0};
+    struct schema_key key;
+
+    if (after == UINT64_MAX || strnlen(filter->group, JOB_GROUP_MAX + 1) > JOB_GROUP_MAX)
+        return 0;
+    schema_key_group(&key, filter->owner, filter->group, after + 1);
+    lmdb_cursor_open(query->txn, TABLE_GROUPS, &cursor);
+    for (bool more = lmdb_seek(&cursor, schema_key_bytes(&key)); more && !query->over; more = lmdb_next(&cursor)) {
+        size_t prefix = key.size - 8;
+        if (cursor.key.size != key.size || memcmp(cursor.key.data, key.bytes, prefix) != 0)
+            break;
+        int r = visit_id(query, schema_get_u64((const uint8_t *)cursor.key.data + prefix));
+        if (r < 0)
+            return r;
+    }
+    return query->txn->error;
+}
+
 static int query_all(struct query *query, uint64_t after)
 {
     _cleanup_cursor_ struct lmdb_cursor cursor = {0};
@@ -229,6 +251,8 @@ int store_query(struct store *store, const struct store_filter *filter, uint64_t
         r = query_by_key(&query, after);
     else if (filter->ids_count + filter->ranges_count > 0)
         r = query_by_ranges(&query, after);
+    else if (filter->group && strcmp(filter->group, "default") != 0 && !filter->any_owner)
+        r = query_by_group(&query, after);
     else if (!filter->any_owner)
         r = query_by_state(&query, after);
     else

@@ -198,13 +198,13 @@ static int look(struct recovery *recovery)
     return r == -EUCLEAN ? r : 0;
 }
 
-static int check_opened(struct recovery *recovery, struct lmdb *env)
+static int check_opened(struct recovery *recovery, struct lmdb *env, uint64_t *ret_version)
 {
     _cleanup_txn_ struct lmdb_txn txn;
     uint8_t uuid[SCHEMA_UUID_BYTES];
 
     lmdb_begin_read(env, &txn);
-    int r = txn.error < 0 ? txn.error : schema_check(&txn, uuid);
+    int r = txn.error < 0 ? txn.error : schema_check(&txn, uuid, ret_version);
     if (r == -EUCLEAN)
         say(recovery, "the queue's head was missing");
     else if (r == -EPROTO)
@@ -230,10 +230,11 @@ static int check_opened(struct recovery *recovery, struct lmdb *env)
 static int open_env(struct recovery *recovery, struct lmdb **ret)
 {
     _cleanup_(lmdb_close_p) struct lmdb *env = NULL;
+    uint64_t version = SCHEMA_VERSION;
 
     int r = lmdb_open(recovery->folder, LMDB_WRITE, recovery->sizes->map_bytes, &env);
     if (r == 0)
-        r = check_opened(recovery, env);
+        r = check_opened(recovery, env, &version);
     else if (r == -EUCLEAN)
         say(recovery, "the queue's file " LMDB_FILE " was damaged");
     else if (r == -EPROTO)
@@ -244,11 +245,14 @@ static int open_env(struct recovery *recovery, struct lmdb **ret)
         return fail(recovery, r, "the queue could not be opened");
     if (r < 0)
         return r;
-    r = lmdb_open_tables(env);
+    r = lmdb_open_tables(env, schema_tables(version));
     if (r < 0) {
         say(recovery, "a table of the queue was missing");
         return r;
     }
+    r = migrate_queue(env, version);
+    if (r < 0)
+        return fail(recovery, r, "the queue of an older version could not be brought up to date");
     *ret = TAKE_PTR(env);
     return 0;
 }

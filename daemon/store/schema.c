@@ -64,6 +64,19 @@ void schema_key_key(struct schema_key *key, uid_t owner, const char *text)
     key_add_bytes(key, text, strlen(text));
 }
 
+void schema_key_group(struct schema_key *key, uid_t owner, const char *group, uint64_t id)
+{
+    key->size = 0;
+    key_add_number(key, owner, 4);
+    key_add_bytes(key, group, strlen(group) + 1);
+    key_add_number(key, id, 8);
+}
+
+bool schema_has_group_entry(const struct job *job)
+{
+    return strcmp(job->group, "default") != 0;
+}
+
 static void key_finished(struct schema_key *key, uint64_t finished_usec, uint64_t id)
 {
     key->size = 0;
@@ -116,16 +129,26 @@ static void put_number(struct lmdb_txn *txn, enum lmdb_table table, struct lmdb_
     lmdb_put(txn, table, key, schema_key_bytes(&value));
 }
 
+size_t schema_tables(uint64_t version)
+{
+    return version < 2 ? TABLE_GROUPS : LMDB_TABLES;
+}
+
+void schema_set_version(struct lmdb_txn *txn, uint64_t version)
+{
+    put_number(txn, TABLE_META, LITERAL("schema"), version);
+}
+
 void schema_create(struct lmdb_txn *txn, const uint8_t uuid[static SCHEMA_UUID_BYTES], uint64_t first_id)
 {
     lmdb_put(txn, TABLE_META, LITERAL("magic"), LITERAL(MAGIC));
-    put_number(txn, TABLE_META, LITERAL("schema"), SCHEMA_VERSION);
+    schema_set_version(txn, SCHEMA_VERSION);
     lmdb_put(txn, TABLE_META, LITERAL("uuid"), (struct lmdb_bytes){uuid, SCHEMA_UUID_BYTES});
     put_number(txn, TABLE_META, LITERAL("next-id"), first_id);
     put_number(txn, TABLE_META, LITERAL("next-lane"), 1);
 }
 
-int schema_check(struct lmdb_txn *txn, uint8_t ret_uuid[static SCHEMA_UUID_BYTES])
+int schema_check(struct lmdb_txn *txn, uint8_t ret_uuid[static SCHEMA_UUID_BYTES], uint64_t *ret_version)
 {
     struct lmdb_bytes magic, uuid;
 
@@ -136,11 +159,12 @@ int schema_check(struct lmdb_txn *txn, uint8_t ret_uuid[static SCHEMA_UUID_BYTES
     uint64_t version = get_number(txn, TABLE_META, LITERAL("schema"));
     if (version > SCHEMA_VERSION)
         return -EPROTO;
-    if (version != SCHEMA_VERSION || get_number(txn, TABLE_META, LITERAL("next-id")) == 0)
+    if (version == 0 || get_number(txn, TABLE_META, LITERAL("next-id")) == 0)
         return txn->error < 0 ? txn->error : -EUCLEAN;
     if (!lmdb_get(txn, TABLE_META, LITERAL("uuid"), &uuid) || uuid.size != SCHEMA_UUID_BYTES)
         return txn->error < 0 ? txn->error : -EUCLEAN;
     memcpy(ret_uuid, uuid.data, SCHEMA_UUID_BYTES);
+    *ret_version = version;
     return 0;
 }
 
@@ -337,6 +361,22 @@ static bool same_lane(const struct job *a, const struct job *b)
     return a->priority == b->priority && strcmp(a->group, b->group) == 0 && strcmp(a->host, b->host) == 0;
 }
 
+static void index_group(struct lmdb_txn *txn, const struct job *before, const struct job *after)
+{
+    struct schema_key key;
+
+    if (before && after && strcmp(before->group, after->group) == 0)
+        return;
+    if (before && schema_has_group_entry(before)) {
+        schema_key_group(&key, before->owner, before->group, before->id);
+        (void)lmdb_delete(txn, TABLE_GROUPS, schema_key_bytes(&key));
+    }
+    if (after && schema_has_group_entry(after)) {
+        schema_key_group(&key, after->owner, after->group, after->id);
+        lmdb_put(txn, TABLE_GROUPS, schema_key_bytes(&key), nothing);
+    }
+}
+
 /* Entries that stay as they are cost nothing: a checkpoint writes the record alone. */
 static void index_change(struct lmdb_txn *txn, const struct job *before, const struct job *after)
 {
@@ -357,6 +397,7 @@ static void index_change(struct lmdb_txn *txn, const struct job *before, const s
             add_count(txn, after->owner, after->state, true);
         }
     }
+    index_group(txn, before, after);
     if (!same_text(before ? before->key : NULL, after ? after->key : NULL)) {
         if (before && before->key) {
             schema_key_key(&key, before->owner, before->key);

@@ -8,10 +8,15 @@
  *   jobs        id u64                                   → record (codec.h)
  *   lanes       lane u64                                 → owner u32 | priority u8 | policy u8 = 0 | group NUL | host
  *   lane-ids    owner … host, as above                   → lane u64
- *   sched       lane u64 | due u64 | id u64              → ""       runnable jobs; due in microseconds of
- * CLOCK_REALTIME state       owner u32 | state u8 | id u64            → "" keys        owner u32 | key → id u64
+ *   sched       lane u64 | due u64 | id u64              → ""       runnable jobs; due in CLOCK_REALTIME microseconds
+ *   state       owner u32 | state u8 | id u64            → ""
+ *   keys        owner u32 | key                          → id u64
+ *   groups      owner u32 | group NUL | id u64           → ""       but of the group "default", which is everybody's
  *   finished    time u64 | id u64                        → ""
  *   quarantine  id u64                                   → the bytes of a record that could not be decoded
+ *   events      sequence u64                             → record
+ *   batches     batch u64                                → record
+ *   bulks       bulk u64                                 → record
  *
  * Example: job 7 of user 1000, ready since t, group "default", normal priority, for host "up.example:443":
  *   jobs[7], state[1000|1|7], counts[1000|1] + 1, lane-ids[1000|2|0|default\0up.example:443] = 3, sched[3|t|7]
@@ -24,7 +29,7 @@
 #include "store/lmdb.h"
 #include "store/store.h"
 
-#define SCHEMA_VERSION    1
+#define SCHEMA_VERSION    2 /* 1 had no groups, events, batches and bulks */
 #define SCHEMA_UUID_BYTES 16
 
 struct schema_key {
@@ -36,13 +41,18 @@ void schema_key_u64(struct schema_key *key, uint64_t number);
 void schema_key_state(struct schema_key *key, uid_t owner, enum job_state state, uint64_t id);
 void schema_key_sched(struct schema_key *key, uint64_t lane, uint64_t due_usec, uint64_t id);
 void schema_key_key(struct schema_key *key, uid_t owner, const char *text);
+void schema_key_group(struct schema_key *key, uid_t owner, const char *group, uint64_t id);
+bool schema_has_group_entry(const struct job *job);
 struct lmdb_bytes schema_key_bytes(const struct schema_key *key);
 uint64_t schema_get_u64(const void *bytes);
 bool schema_is_u64(struct lmdb_bytes bytes);
 
 void schema_create(struct lmdb_txn *txn, const uint8_t uuid[static SCHEMA_UUID_BYTES], uint64_t first_id);
-/* -EPROTO: written by a newer version; -EUCLEAN: what makes a queue is not there. */
-int schema_check(struct lmdb_txn *txn, uint8_t ret_uuid[static SCHEMA_UUID_BYTES]);
+/* -EPROTO: written by a newer version; -EUCLEAN: what makes a queue is not there. *ret_version may be an older one. */
+int schema_check(struct lmdb_txn *txn, uint8_t ret_uuid[static SCHEMA_UUID_BYTES], uint64_t *ret_version);
+/* The first so many tables are those of VERSION. */
+size_t schema_tables(uint64_t version);
+void schema_set_version(struct lmdb_txn *txn, uint64_t version);
 
 uint64_t schema_next_id(struct lmdb_txn *txn);
 void schema_set_next_id(struct lmdb_txn *txn, uint64_t id);

@@ -50,7 +50,7 @@ static int reopen(struct store *store)
     store->env = lmdb_close(store->env);
     int r = lmdb_open(store->folder, LMDB_WRITE, store->sizes.map_bytes, &env);
     if (r == 0)
-        r = lmdb_open_tables(env);
+        r = lmdb_open_tables(env, LMDB_TABLES);
     if (r == 0)
         store->env = env;
     else

@@ -6,7 +6,7 @@
 /* What the records ask for, entry by entry. */
 struct expected {
     struct lmdb_txn *txn;
-    uint64_t state, sched, keys, finished;
+    uint64_t state, sched, keys, finished, groups;
     uint64_t counts[JOB_STATES];
 };
 
@@ -60,6 +60,11 @@ static void expect(struct expected *expected, const struct job *job)
         assert_int_equal(id, job->id);
         expected->keys++;
     }
+    if (schema_has_group_entry(job)) {
+        schema_key_group(&key, job->owner, job->group, job->id);
+        assert_true(is_there(expected->txn, TABLE_GROUPS, &key));
+        expected->groups++;
+    }
     expected->finished += job->finished_usec != 0;
 }
 
@@ -104,6 +109,7 @@ void assert_indexes_match(struct fixture *fixture)
     assert_int_equal(lmdb_entries(&read.txn, TABLE_SCHED), expected.sched);
     assert_int_equal(lmdb_entries(&read.txn, TABLE_KEYS), expected.keys);
     assert_int_equal(lmdb_entries(&read.txn, TABLE_FINISHED), expected.finished);
+    assert_int_equal(lmdb_entries(&read.txn, TABLE_GROUPS), expected.groups);
     check_lanes(&read.txn);
     schema_count(&read.txn, true, 0, counts);
     assert_memory_equal(counts, expected.counts, sizeof(counts));
