@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/command.h"
 
+#include "core/bulk.h"
+
 #include "base/text.h"
 
 #include <assert.h>
@@ -18,7 +20,7 @@ struct command *command_new(enum command_type type, size_t items_count)
         command->items = calloc(items_count, sizeof(*command->items));
         if (!command->items)
             return NULL;
-        command->items_count = items_count;
+        command->items_count = command->items_size = items_count;
     }
     return TAKE_PTR(command);
 }
@@ -39,6 +41,7 @@ struct command *command_free(struct command *command)
     for (size_t i = 0; i < command->items_count; i++)
         command_item_done(&command->items[i]);
     free(command->items);
+    bulk_free(command->bulk);
     free(command);
     return NULL;
 }
@@ -69,18 +72,28 @@ static void forgive(struct job *job)
     job->session.cancel_requested_usec = 0;
 }
 
+bool job_verb_is_allowed(const struct job *job, enum job_verb verb)
+{
+    static const uint32_t forbidden[] = {
+        [VERB_PAUSE] = 1 << JOB_CANCELLING | 1 << JOB_DONE | 1 << JOB_FAILED | 1 << JOB_CANCELLED,
+        [VERB_RESUME] = ~(1U << JOB_PAUSED),
+        [VERB_CANCEL] = 1 << JOB_DONE | 1 << JOB_CANCELLED,
+        [VERB_RETRY] = ~(1U << JOB_FAILED | 1U << JOB_RETRYING | 1U << JOB_CANCELLED),
+        [VERB_REMOVE] = ~(1U << JOB_DONE | 1U << JOB_FAILED | 1U << JOB_CANCELLED),
+        [VERB_SET] = 1 << JOB_CANCELLING | 1 << JOB_DONE | 1 << JOB_CANCELLED,
+    };
+
+    return (forbidden[verb] >> job->state & 1) == 0;
+}
+
 static int apply_pause(struct job *job)
 {
-    if (job_state_is_final(job->state) || job->state == JOB_CANCELLING)
-        return -EBUSY;
     job->state = JOB_PAUSED;
     return 0;
 }
 
 static int apply_resume(struct job *job)
 {
-    if (job->state != JOB_PAUSED)
-        return -EBUSY;
     job->state = JOB_READY;
     job->next_attempt_usec = 0;
     return 0;
@@ -88,8 +101,6 @@ static int apply_resume(struct job *job)
 
 static int apply_cancel(struct job *job, const struct command *command)
 {
-    if (job->state == JOB_DONE || job->state == JOB_CANCELLED)
-        return -EBUSY;
     if (job->state == JOB_CANCELLING)
         return 0;
     bool nothing_to_tell = job->state == JOB_FAILED && job->session.session_id[0] == '\0';
@@ -104,8 +115,6 @@ static int apply_cancel(struct job *job, const struct command *command)
 
 static int apply_retry(struct job *job)
 {
-    if (job->state != JOB_FAILED && job->state != JOB_RETRYING && job->state != JOB_CANCELLED)
-        return -EBUSY;
     bool changed = job->failure.code == HR_LOCAL_FILE_CHANGED;
     if (changed || job->state == JOB_CANCELLED || job->failure.code == HR_TOO_LARGE)
         forget_session(job);
@@ -120,8 +129,6 @@ static int apply_retry(struct job *job)
 
 static int apply_remove(struct job *job, const struct command *command, enum job_effect *effect)
 {
-    if (!job_state_is_final(job->state))
-        return -EBUSY;
     if (job->state == JOB_FAILED && job->session.session_id[0] != '\0') {
         job->remove_when_cancelled = true;
         return apply_cancel(job, command);
@@ -132,6 +139,8 @@ static int apply_remove(struct job *job, const struct command *command, enum job
 
 static int apply_verb(struct job *job, const struct command *command, enum job_effect *effect, const char **ret_reason)
 {
+    if (!job_verb_is_allowed(job, command->verb))
+        return -EBUSY;
     switch (command->verb) {
     case VERB_PAUSE:
         return apply_pause(job);
@@ -258,6 +267,8 @@ static enum job_effect apply_attempt(struct job *job, const struct command *comm
         return job->state == JOB_CANCELLING ? apply_gone(job, command) : JOB_UPDATED;
     case COMMAND_ADD:
     case COMMAND_VERB:
+    case COMMAND_BULK_BEGIN:
+    case COMMAND_BULK_STEP:
         break;
     }
     assert(false);

@@ -30,6 +30,8 @@ enum command_type {
     COMMAND_DONE,       /* items[0] */
     COMMAND_FAIL,       /* items[0] */
     COMMAND_GONE,       /* items[0]: cancelled for good */
+    COMMAND_BULK_BEGIN, /* `bulk`; items[]: jobs that it reaches at once */
+    COMMAND_BULK_STEP,  /* the next step of the first bulk; items[]: room for the jobs of a step */
 };
 
 enum if_exists {
@@ -66,6 +68,8 @@ struct command_item {
 
 void command_item_done(struct command_item *item);
 
+struct bulk;
+
 struct command {
     struct message message; /* first: a command travels to the writer and back */
     enum command_type type;
@@ -86,8 +90,12 @@ struct command {
      */
     struct command_item *items;
     size_t items_count;
+    size_t items_size; /* BULK_STEP: room for so many */
 
     struct job_update update;
+
+    struct bulk *bulk;  /* BULK_BEGIN: owned */
+    bool bulk_was_lost; /* BULK_STEP: its record could not be read, and is gone */
 
     /* 0 once durable; -EEXIST key in use by another upload, -EDQUOT the queue is full, -ENOSPC/-EIO not written */
     int result;
@@ -106,6 +114,9 @@ enum job_effect {
     JOB_UPDATED,
     JOB_REMOVED,
 };
+
+/* Whether VERB may be applied to JOB in its state. SET may still break a rule of its own. */
+bool job_verb_is_allowed(const struct job *job, enum job_verb verb);
 
 /*
  * Applies a command other than ADD to one record. Pure. Returns 0 and what became of it, or -EBUSY where the verb is

@@ -1,35 +1,72 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Verbs over many jobs: collect the ids that match, then change them in steps of one transaction each. */
-#include "manager/internal.h"
+/*
+ * Verbs over jobs: count what matches, a page of the store at a time, so that the loop goes on. What fits into one
+ * transaction is carried out at once, and each job answers for itself. What does not becomes an intent that is carried
+ * out in steps (core/bulk.h); which jobs refuse the verb is told then by the state that they were counted in.
+ */
+#include "manager/control.h"
 
+#include "core/bulk.h"
+
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
+struct failures {
+    uint64_t count;
+    struct manager_failure *list; /* the first ones */
+    size_t list_count;
+};
+
 struct control {
+    LIST_ENTRY(control) entry;
+    bool counting;
     struct manager *manager;
     uid_t caller;
-    bool any_owner;
     enum job_verb verb;
     struct job_change change; /* with SET */
-    uint64_t *ids;
-    size_t count, size, next;
-    uint64_t failed;
-    struct manager_failure *failures;
-    size_t failures_count;
+    bool holds_starts;        /* counted in manager->url_changes */
+
+    struct manager_filter filter; /* its texts and ranges are copies */
+    char *group, *key;
+    struct bulk_range *ranges;
+    uint64_t after;
+
+    uint64_t *named; /* sorted, where the filter is nothing but ids: those that are not there are told */
+    size_t named_count, named_at;
+
+    uint64_t matched;
+    uint64_t ids[STORE_BATCH_MAX]; /* the first that match */
+    uint64_t flying[ACTIVE_JOBS_MAX];
+    size_t flying_count;
+
+    struct failures missing, refused;
     manager_done_t done;
     void *userdata;
 };
+
+static void failures_done(struct failures *failures)
+{
+    free(failures->list);
+    *failures = (struct failures){0};
+}
 
 static struct control *control_free(struct control *control)
 {
     if (!control)
         return NULL;
-    free(control->ids);
-    free(control->failures);
-    if (control->change.url)
+    if (control->counting)
+        LIST_REMOVE(control, entry);
+    if (control->holds_starts)
         control->manager->url_changes--;
     job_change_done(&control->change);
+    free(control->group);
+    free(control->key);
+    free(control->ranges);
+    free(control->named);
+    failures_done(&control->missing);
+    failures_done(&control->refused);
     free(control);
     return NULL;
 }
@@ -71,14 +108,17 @@ static void state_fault(const struct control *control, const struct command_item
                             item->before == JOB_READY ? "queued or running" : job_state_name(item->before), remedy);
 }
 
-static void note_failure(struct control *control, const struct command_item *item)
+/* The first ones with words, the others counted. */
+static void note_failure(struct control *control, struct failures *failures, const struct command_item *item)
 {
-    struct manager_failure *failure;
-
-    control->failed++;
-    if (control->failures_count == MANAGER_FAILURES_MAX)
+    failures->count++;
+    if (failures->list_count == MANAGER_FAILURES_MAX)
         return;
-    failure = &control->failures[control->failures_count++];
+    if (!failures->list)
+        failures->list = calloc(MANAGER_FAILURES_MAX, sizeof(*failures->list));
+    if (!failures->list)
+        return;
+    struct manager_failure *failure = &failures->list[failures->list_count++];
     failure->id = item->id;
     if (item->result == -EBUSY)
         state_fault(control, item, &failure->error);
@@ -92,15 +132,32 @@ static void note_failure(struct control *control, const struct command_item *ite
         manager_write_fault(control->manager, item->result, &failure->error);
 }
 
+static void note_missing(struct control *control, uint64_t id)
+{
+    const struct command_item item = {.id = id, .result = -ENOENT};
+
+    control->matched++;
+    note_failure(control, &control->missing, &item);
+}
+
 static void answer(struct control *control, const struct manager_error *error)
 {
+    struct manager_failure *failures = control->missing.list;
+    size_t count = control->missing.list_count;
     struct manager_result result = {
-        .matched = control->count,
-        .failed = control->failed,
-        .failures = control->failures,
-        .failures_count = control->failures_count,
+        .matched = control->matched,
+        .failed = control->missing.count + control->refused.count,
     };
 
+    if (count == 0) {
+        failures = control->refused.list;
+        count = control->refused.list_count;
+    } else {
+        for (size_t i = 0; i < control->refused.list_count && count < MANAGER_FAILURES_MAX; i++)
+            failures[count++] = control->refused.list[i];
+    }
+    result.failures = failures;
+    result.failures_count = count;
     if (error)
         result.error = *error;
     control->done(control->userdata, &result);
@@ -111,14 +168,12 @@ static void answer(struct control *control, const struct manager_error *error)
 static void take_item(struct control *control, const struct command_item *item)
 {
     if (item->result < 0)
-        note_failure(control, item);
+        note_failure(control, item->result == -ENOENT ? &control->missing : &control->refused, item);
     if (item->left)
         manager_bid_farewell(control->manager, item->left);
 }
 
-static int submit_step(struct control *control);
-
-static void on_step(struct command *command, void *userdata)
+static void on_applied(struct command *command, void *userdata)
 {
     struct control *control = userdata;
     struct manager *manager = control->manager;
@@ -131,72 +186,212 @@ static void on_step(struct command *command, void *userdata)
             take_item(control, &command->items[i]);
         manager_tell_runners(manager, command);
         manager_announce(manager, command);
-        manager_reschedule(manager);
-        if (control->next < control->count) {
-            r = submit_step(control);
-            if (r >= 0)
-                return;
-        }
-    }
-    if (r < 0)
+    } else {
         manager_write_fault(manager, r, &error);
+    }
     answer(control, r < 0 ? &error : NULL);
 }
 
 /* What is under way belongs to the URL that it was begun with. */
-static bool refuse_running(struct control *control, uint64_t id)
+static bool is_running(const struct control *control, uint64_t id)
 {
-    const struct runner *runner = control->change.url ? manager_find_runner(control->manager, id) : NULL;
-    struct command_item item = {.id = id, .result = -EBUSY};
-
-    if (!runner)
-        return false;
-    item.before = runner->job->state;
-    note_failure(control, &item);
-    return true;
+    return control->change.url && manager_find_runner(control->manager, id) != NULL;
 }
 
-static int submit_step(struct control *control)
+static void note_refused(struct control *control, uint64_t id, enum job_state state)
 {
-    size_t left = control->count - control->next;
-    size_t count = left < STORE_BATCH_MAX ? left : STORE_BATCH_MAX;
+    const struct command_item item = {.id = id, .result = -EBUSY, .before = state};
+
+    note_failure(control, &control->refused, &item);
+}
+
+/* Everything in one transaction. A selection that matched nothing is answered later all the same. */
+static int submit_verb(struct control *control, size_t count)
+{
     struct command *command = command_new(COMMAND_VERB, count);
 
     if (!command)
         return -ENOMEM;
+    failures_done(&control->refused); /* each job says it anew */
     command->at = manager_now(control->manager);
     command->caller = control->caller;
-    command->any_owner = control->any_owner;
+    command->any_owner = control->filter.store.any_owner;
     command->verb = control->verb;
     command->change = &control->change;
     command->items_count = 0;
     for (size_t i = 0; i < count; i++) {
-        uint64_t id = control->ids[control->next++];
-        if (refuse_running(control, id))
-            continue;
-        command->items[command->items_count++].id = id;
+        if (is_running(control, control->ids[i]))
+            note_refused(control, control->ids[i], manager_find_runner(control->manager, control->ids[i])->job->state);
+        else
+            command->items[command->items_count++].id = control->ids[i];
     }
-    command->done = on_step;
+    command->done = on_applied;
     command->userdata = control;
     manager_submit(control->manager, command);
     return 0;
 }
 
-static int collect(const struct job *job, const struct manager_view *view, void *userdata)
+static void on_begun(struct command *command, void *userdata)
 {
     struct control *control = userdata;
+    struct manager *manager = control->manager;
+    struct manager_error error = {0};
+    int r = command->result;
+
+    manager_note_commit(manager, r);
+    if (r >= 0) {
+        manager_tell_runners(manager, command);
+        manager_announce(manager, command);
+        manager_run_bulks(manager);
+    } else if (r == -EAGAIN) {
+        (void)manager_fault_set(&error, FAULT_LIMIT_REACHED, 0,
+                                "%d commands over many jobs are being carried out; try again when they are through",
+                                BULKS_MAX);
+    } else {
+        manager_write_fault(manager, r, &error);
+    }
+    answer(control, r < 0 ? &error : NULL);
+}
+
+/* Which stored records are shown in one of the states of the filter, as far as they do not fly. */
+static void fill_states(const struct manager_filter *filter, struct bulk *bulk)
+{
+    const uint32_t waiting = UINT32_C(1) << SHOWN_QUEUED | UINT32_C(1) << SHOWN_BLOCKED;
+    const uint32_t retrying = UINT32_C(1) << SHOWN_RETRYING;
+
+    if (filter->states == 0)
+        return;
+    bulk->states = manager_stored_states(filter->states) | 1; /* no job has state 0: what is left over may be none */
+    if ((filter->states & waiting) == 0)
+        bulk->states &= ~(UINT32_C(1) << JOB_READY);
+    if ((filter->states & (waiting | retrying)) == 0)
+        bulk->states &= ~(UINT32_C(1) << JOB_RETRYING);
+    else if ((filter->states & retrying) == 0)
+        bulk->retrying = BULK_RETRYING_DUE;
+    else if ((filter->states & waiting) == 0)
+        bulk->retrying = BULK_RETRYING_WAITING;
+}
+
+/* The jobs that fly are dealt with now, or, where they were not meant, never. */
+static int pass_by_runners(struct control *control, struct bulk *bulk)
+{
+    const struct runner *runner;
+
+    TAILQ_FOREACH (runner, &control->manager->runners, entry) {
+        int r = bulk_touch(bulk, runner->job->id);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int submit_bulk(struct control *control)
+{
+    size_t count = control->change.url ? 0 : control->flying_count;
+    _cleanup_(command_free_p) struct command *command = command_new(COMMAND_BULK_BEGIN, count);
+    struct bulk *bulk = calloc(1, sizeof(*bulk));
+
+    if (!command || !bulk) {
+        free(bulk);
+        return -ENOMEM;
+    }
+    command->bulk = bulk;
+    bulk->caller = control->caller;
+    bulk->any_owner = control->filter.store.any_owner;
+    bulk->verb = control->verb;
+    bulk->change = control->change;
+    control->change = (struct job_change){0};
+    bulk->group = TAKE_PTR(control->group);
+    bulk->ranges = TAKE_PTR(control->ranges);
+    bulk->ranges_count = control->filter.store.ranges_count;
+    fill_states(&control->filter, bulk);
+    int r = pass_by_runners(control, bulk);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < count; i++)
+        command->items[i].id = control->flying[i];
+    command->at = manager_now(control->manager);
+    command->done = on_begun;
+    command->userdata = control;
+    manager_submit(control->manager, TAKE_PTR(command));
+    return 0;
+}
+
+static int count_job(const struct job *job, const struct manager_view *view, void *userdata)
+{
+    struct control *control = userdata;
+    bool flies = manager_find_runner(control->manager, job->id) != NULL;
 
     (void)view;
-    if (control->count == control->size) {
-        size_t size = control->size * 2 + 64;
-        uint64_t *ids = reallocarray(control->ids, size, sizeof(*ids));
-        if (!ids)
-            return -ENOMEM;
-        control->ids = ids;
-        control->size = size;
-    }
-    control->ids[control->count++] = job->id;
+    while (control->named_at < control->named_count && control->named[control->named_at] < job->id)
+        note_missing(control, control->named[control->named_at++]);
+    if (control->named_at < control->named_count && control->named[control->named_at] == job->id)
+        control->named_at++;
+    if (control->matched - control->missing.count < STORE_BATCH_MAX)
+        control->ids[control->matched - control->missing.count] = job->id;
+    control->matched++;
+    if (!job_verb_is_allowed(job, control->verb) || (flies && control->change.url))
+        note_refused(control, job->id, job->state);
+    else if (flies && control->flying_count < ACTIVE_JOBS_MAX)
+        control->flying[control->flying_count++] = job->id;
     return 0;
+}
+
+/* The next page; -EAGAIN where others follow. */
+static int count_page(struct control *control)
+{
+    int r = manager_query(control->manager, &control->filter, control->after, STORE_SCAN_ROWS_MAX, count_job, control,
+                          &control->after);
+
+    if (r < 0)
+        return r;
+    if (control->after != 0)
+        return -EAGAIN;
+    while (control->named_at < control->named_count)
+        note_missing(control, control->named[control->named_at++]);
+    uint64_t found = control->matched - control->missing.count;
+    return found <= STORE_BATCH_MAX ? submit_verb(control, (size_t)found) : submit_bulk(control);
+}
+
+static void fail(struct control *control, int result)
+{
+    struct manager_error error;
+
+    if (result == -ENOMEM)
+        (void)manager_fault_set(&error, FAULT_NO_MEMORY, 0, "memory ran out; try again later");
+    else
+        (void)manager_fault_set(&error, FAULT_DEGRADED, 0, "the queue in %s cannot be read: %s; try again later",
+                                control->manager->state_directory, strerror(-result));
+    answer(control, &error);
+}
+
+void control_count_on(struct manager *manager)
+{
+    struct control *control = LIST_FIRST(&manager->countings);
+
+    if (!control)
+        return;
+    LIST_REMOVE(control, entry);
+    control->counting = false;
+    int r = count_page(control);
+    if (r == -EAGAIN) {
+        LIST_INSERT_HEAD(&manager->countings, control, entry);
+        control->counting = true;
+    } else if (r < 0) {
+        fail(control, r);
+    }
+    if (!LIST_EMPTY(&manager->countings))
+        (void)sd_event_source_set_enabled(manager->counting_source, SD_EVENT_ONESHOT);
+}
+
+void control_refuse_all(struct manager *manager)
+{
+    struct control *control;
+    struct manager_error error;
+
+    (void)manager_fault_stopping(&error);
+    while ((control = LIST_FIRST(&manager->countings)) != NULL)
+        answer(control, &error);
 }
 
 static int compare_ids(const void *left, const void *right)
@@ -206,49 +401,72 @@ static int compare_ids(const void *left, const void *right)
     return a < b ? -1 : a > b;
 }
 
-/* Ids that were named are taken as they are, each once, so that one that does not exist is reported. */
-static int take_ids(struct control *control, const struct store_filter *filter)
+/* Ids that were named are taken each once, so that one that does not exist is reported. */
+static int take_named(struct control *control, const struct store_filter *filter)
 {
-    control->ids = calloc(filter->ids_count, sizeof(*control->ids));
-    if (!control->ids)
+    size_t count = 0;
+
+    control->named = calloc(filter->ids_count, sizeof(*control->named));
+    if (!control->named)
         return -ENOMEM;
-    memcpy(control->ids, filter->ids, filter->ids_count * sizeof(*control->ids));
-    qsort(control->ids, filter->ids_count, sizeof(*control->ids), compare_ids);
+    memcpy(control->named, filter->ids, filter->ids_count * sizeof(*control->named));
+    qsort(control->named, filter->ids_count, sizeof(*control->named), compare_ids);
     for (size_t i = 0; i < filter->ids_count; i++)
-        if (i == 0 || control->ids[i] != control->ids[i - 1])
-            control->ids[control->count++] = control->ids[i];
+        if (i == 0 || control->named[i] != control->named[i - 1])
+            control->named[count++] = control->named[i];
+    control->named_count = count;
     return 0;
 }
 
-static int gather(struct control *control, const struct manager_filter *filter)
+static int take_ranges(struct control *control, const struct store_filter *filter, struct manager_error *error)
+{
+    size_t count = filter->ids_count + filter->ranges_count;
+
+    if (count == 0)
+        return 0;
+    control->ranges = calloc(count, sizeof(*control->ranges));
+    if (!control->ranges)
+        return -ENOMEM;
+    for (size_t i = 0; i < filter->ids_count; i++)
+        control->ranges[i] = (struct bulk_range){filter->ids[i], filter->ids[i]};
+    for (size_t i = 0; i < filter->ranges_count; i++)
+        control->ranges[filter->ids_count + i] = (struct bulk_range){filter->ranges[i].first, filter->ranges[i].last};
+    count = bulk_join_ranges(control->ranges, count);
+    if (count > BULK_RANGES_MAX)
+        return manager_fault_set(error, FAULT_LIMIT_REACHED, -E2BIG,
+                                 "one command takes at most %d ranges of jobs; split it, or select by --group or "
+                                 "--state",
+                                 BULK_RANGES_MAX);
+    static_assert(sizeof(struct store_range) == sizeof(struct bulk_range), "ranges are ranges");
+    control->filter.store.ranges = (const struct store_range *)(const void *)control->ranges;
+    control->filter.store.ranges_count = count;
+    return 0;
+}
+
+static int take_filter(struct control *control, const struct manager_filter *filter, struct manager_error *error)
 {
     bool only_ids = filter->store.ids_count > 0 && filter->store.ranges_count == 0 && filter->states == 0 &&
                     !filter->store.group && !filter->store.key;
-    uint64_t after = 0;
 
-    if (only_ids)
-        return take_ids(control, &filter->store);
-    do {
-        int r = manager_query(control->manager, filter, after, STORE_PAGE_ROWS_MAX, collect, control, &after);
-        if (r < 0)
-            return r;
-    } while (after != 0);
-    return 0;
+    control->filter = *filter;
+    control->filter.store.ids = NULL;
+    control->filter.store.ids_count = 0;
+    if (filter->store.group && !(control->filter.store.group = control->group = strdup(filter->store.group)))
+        return -ENOMEM;
+    if (filter->store.key && !(control->filter.store.key = control->key = strdup(filter->store.key)))
+        return -ENOMEM;
+    int r = only_ids ? take_named(control, &filter->store) : 0;
+    return r < 0 ? r : take_ranges(control, &filter->store, error);
 }
 
-/* For a selection that matched nothing: the answer comes later all the same. */
-static int submit_nothing(struct control *control)
+/* A few jobs by their numbers need no counting: each answers for itself, also where it is not there. */
+static int begin(struct control *control)
 {
-    struct command *command = command_new(COMMAND_VERB, 0);
-
-    if (!command)
-        return -ENOMEM;
-    command->at = manager_now(control->manager);
-    command->verb = control->verb;
-    command->done = on_step;
-    command->userdata = control;
-    manager_submit(control->manager, command);
-    return 0;
+    if (control->named_count == 0 || control->named_count > STORE_BATCH_MAX)
+        return count_page(control);
+    memcpy(control->ids, control->named, control->named_count * sizeof(*control->ids));
+    control->matched = control->named_count;
+    return submit_verb(control, control->named_count);
 }
 
 /* Takes CHANGE over, and completes it. */
@@ -271,8 +489,10 @@ static int take_change(struct control *control, struct job_change *change, struc
     control->change = *change;
     *change = (struct job_change){0};
     /* Until it is durable nothing starts, so that none of these jobs begins with the URL that it had. */
-    if (control->change.url)
+    if (control->change.url) {
         manager->url_changes++;
+        control->holds_starts = true;
+    }
     return 0;
 }
 
@@ -289,20 +509,21 @@ int manager_control(struct manager *manager, uid_t caller, enum job_verb verb, s
         return -ENOMEM;
     control->manager = manager;
     control->caller = caller;
-    control->any_owner = filter->store.any_owner;
     control->verb = verb;
     control->done = done;
     control->userdata = userdata;
-    control->failures = calloc(MANAGER_FAILURES_MAX, sizeof(*control->failures));
-    if (!control->failures)
-        return -ENOMEM;
     int r = verb == VERB_SET ? take_change(control, change, ret_error) : 0;
     if (r >= 0)
-        r = gather(control, filter);
+        r = take_filter(control, filter, ret_error);
     if (r >= 0)
-        r = control->count > 0 ? submit_step(control) : submit_nothing(control);
-    if (r < 0)
+        r = begin(control);
+    if (r == -EAGAIN) {
+        LIST_INSERT_HEAD(&manager->countings, control, entry);
+        control->counting = true;
+        (void)sd_event_source_set_enabled(manager->counting_source, SD_EVENT_ONESHOT);
+    } else if (r < 0) {
         return r;
+    }
     (void)TAKE_PTR(control);
     return 0;
 }

@@ -40,7 +40,8 @@ struct manager {
     sd_event_source *schedule_source; /* one-shot: a decision is due at the end of this turn */
     sd_event_source *wake_source;     /* the next job becomes due */
     sd_event_source *progress_source;
-    sd_event_source *unsaved_source; /* tries again what could not be written */
+    sd_event_source *unsaved_source;  /* tries again what could not be written */
+    sd_event_source *counting_source; /* one page of a selection that is being counted */
 
     TAILQ_HEAD(, runner) runners;
     size_t runners_count;
@@ -51,8 +52,12 @@ struct manager {
     LIST_HEAD(, probing) probings;   /* also those that nobody waits for any more */
     size_t probings_count;
     bool stopping;
-    unsigned url_changes;    /* under way: nothing starts */
-    size_t commands_pending; /* with the writer, or on their way back */
+    unsigned url_changes;           /* under way: nothing starts */
+    LIST_HEAD(, control) countings; /* selections that are being counted */
+    size_t bulks_count;             /* commands over many jobs that are under way */
+    uint32_t bulk_verbs;            /* their verbs, bit 1 << enum job_verb */
+    bool bulk_step_is_out;          /* with the writer */
+    size_t commands_pending;        /* with the writer, or on their way back */
     bool progress_wanted;
     uint64_t wake_usec;
     uint64_t revision;
@@ -82,6 +87,16 @@ void manager_stop_probes(struct manager *manager);
 
 /* What CHOICES say of how the server is spoken to. */
 void manager_fill_dialect(const struct access *choices, struct session_parameters *parameters);
+
+/* bulk.c: carries commands over many jobs further; at start, and whenever one has come. */
+void manager_run_bulks(struct manager *manager);
+bool manager_bulks_hold_starts(const struct manager *manager);
+
+/* Tries again in a while what could not be written. */
+void manager_retry_unsaved(struct manager *manager);
+
+/* The stored states in which a job may be shown as one of STATES, bit 1 << enum shown_state. */
+uint32_t manager_stored_states(uint32_t states);
 
 /* The outcome of a commit: a failing store is shown, one that works again as well. */
 void manager_note_commit(struct manager *manager, int result);

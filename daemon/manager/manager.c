@@ -3,6 +3,7 @@
 
 #include "io/reply.h"
 #include "io/source.h"
+#include "manager/control.h"
 #include "manager/internal.h"
 #include "manager/log.h"
 
@@ -43,10 +44,18 @@ static void tell_degraded(struct manager *manager)
         manager->observer.degraded_changed(manager->observer.userdata);
 }
 
+void manager_retry_unsaved(struct manager *manager)
+{
+    uint64_t now;
+
+    (void)sd_event_now(manager->event, CLOCK_MONOTONIC, &now);
+    (void)sd_event_source_set_time(manager->unsaved_source, usec_add(now, UNSAVED_RETRY_USEC));
+    (void)sd_event_source_set_enabled(manager->unsaved_source, SD_EVENT_ONESHOT);
+}
+
 void manager_note_commit(struct manager *manager, int result)
 {
     bool failing = result == -ENOSPC || result == -EIO || result == -ENOMEM;
-    uint64_t next;
 
     if (!failing) {
         if (result >= 0 && manager->write_error != 0) {
@@ -64,9 +73,7 @@ void manager_note_commit(struct manager *manager, int result)
         log_message(LOG_ERR, MESSAGE_DEGRADED, 0, "%s", manager->write_error_text);
         tell_degraded(manager);
     }
-    (void)sd_event_now(manager->event, CLOCK_MONOTONIC, &next);
-    (void)sd_event_source_set_time(manager->unsaved_source, usec_add(next, UNSAVED_RETRY_USEC));
-    (void)sd_event_source_set_enabled(manager->unsaved_source, SD_EVENT_ONESHOT);
+    manager_retry_unsaved(manager);
 }
 
 struct runner *manager_find_runner(struct manager *manager, uint64_t id)
@@ -151,7 +158,7 @@ void manager_announce(struct manager *manager, const struct command *command)
     if (changed == 0)
         return;
     manager->revision++;
-    if (changed > ANNOUNCED_MAX) {
+    if (changed > ANNOUNCED_MAX || command->type == COMMAND_BULK_STEP) {
         if (manager->observer.jobs_changed)
             manager->observer.jobs_changed(manager->observer.userdata, changed);
         return;
@@ -218,6 +225,14 @@ static int on_unsaved(sd_event_source *source, uint64_t usec, void *userdata)
     (void)source, (void)usec;
     TAILQ_FOREACH (runner, &manager->runners, entry)
         runner_settle(runner);
+    manager_run_bulks(manager);
+    return 0;
+}
+
+static int on_counting(sd_event_source *source, void *userdata)
+{
+    (void)source;
+    control_count_on(userdata);
     return 0;
 }
 
@@ -285,6 +300,10 @@ static int add_sources(struct manager *manager)
         return r;
     /* One decision, after all that came back in this turn has been handled. */
     (void)sd_event_source_set_priority(manager->schedule_source, SD_EVENT_PRIORITY_NORMAL + 1);
+    r = sd_event_add_defer(manager->event, &manager->counting_source, on_counting, manager);
+    if (r < 0)
+        return r;
+    (void)sd_event_source_set_enabled(manager->counting_source, SD_EVENT_OFF);
     r = sd_event_add_time(manager->event, &manager->wake_source, CLOCK_BOOTTIME, 0, TIMER_ACCURACY_USEC, on_wake,
                           manager);
     if (r < 0)
@@ -342,6 +361,7 @@ int manager_new(const struct manager_options *options, struct manager **ret)
     LIST_INIT(&manager->spares);
     LIST_INIT(&manager->farewells);
     LIST_INIT(&manager->additions);
+    LIST_INIT(&manager->countings);
     LIST_INIT(&manager->probings);
     manager->event = sd_event_ref(options->event);
     manager->store = options->store;
@@ -364,6 +384,7 @@ int manager_new(const struct manager_options *options, struct manager **ret)
         return r;
     if (options->store_report)
         take_report(manager, options->store_report);
+    manager_run_bulks(manager);
     /* Best effort: what is not swept now is at the next start. */
     (void)io_sweep_replies(manager->io, manager->state_path, is_known, NULL, manager, &sweep);
     *ret = TAKE_PTR(manager);
@@ -403,6 +424,7 @@ void manager_stop(struct manager *manager)
     TAILQ_FOREACH (runner, &manager->runners, entry)
         runner_stop(runner);
     manager_refuse_additions(manager);
+    control_refuse_all(manager);
     manager_stop_probes(manager);
 }
 
@@ -426,6 +448,7 @@ struct manager *manager_free(struct manager *manager)
     manager_drop_farewells(manager);
     sd_event_source_disable_unref(manager->mailbox_source);
     sd_event_source_disable_unref(manager->schedule_source);
+    sd_event_source_disable_unref(manager->counting_source);
     sd_event_source_disable_unref(manager->wake_source);
     sd_event_source_disable_unref(manager->progress_source);
     sd_event_source_disable_unref(manager->unsaved_source);

@@ -101,8 +101,7 @@ void manager_describe(struct manager *manager, const struct job *job, struct man
     *ret = view;
 }
 
-/* The stored states in which a job may be shown as one of STATES. */
-static uint32_t stored_states(uint32_t states)
+uint32_t manager_stored_states(uint32_t states)
 {
     static const struct {
         enum shown_state shown;
@@ -153,7 +152,7 @@ int manager_query(struct manager *manager, const struct manager_filter *filter, 
     struct store_filter stored = filter->store;
 
     if (filter->states != 0)
-        stored.states = stored_states(filter->states);
+        stored.states = manager_stored_states(filter->states);
     int r = store_query(manager->store, &stored, after, limit, on_row, &querying, ret_next);
     return r < 0 ? r : (int)querying.rows;
 }
@@ -240,7 +239,8 @@ bool manager_is_idle(struct manager *manager)
 {
     uint64_t counts[JOB_STATES];
 
-    if (manager->runners_count > 0 || manager->probings_count > 0 || store_pending(manager->store) > 0)
+    if (manager->runners_count > 0 || manager->probings_count > 0 || manager->bulks_count > 0 ||
+        store_pending(manager->store) > 0)
         return false;
     if (store_count(manager->store, true, 0, counts) < 0)
         return false;

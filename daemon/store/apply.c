@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "store/bulk.h"
 #include "store/internal.h"
 
 #include <assert.h>
@@ -247,12 +248,13 @@ static bool leaves_session(const struct command *command, const struct job *befo
            after->session.session_id[0] == '\0';
 }
 
-/* Returns the item's result; a record that cannot be decoded is as good as not there. */
-static int apply_item(struct store *store, struct lmdb_txn *txn, const struct command *command,
-                      struct command_item *item)
+/* A record that cannot be decoded is as good as not there. */
+int apply_item(struct store *store, struct lmdb_txn *txn, const struct command *command, struct bulks *bulks,
+               struct command_item *item)
 {
     _cleanup_(job_free_p) struct job *before = NULL, *after = NULL;
     enum job_effect effect = JOB_UNCHANGED;
+    uint64_t covering = 0;
 
     int r = schema_get_job(txn, item->id, &before);
     if (r == -EBADMSG) {
@@ -263,15 +265,20 @@ static int apply_item(struct store *store, struct lmdb_txn *txn, const struct co
         return r;
     if (command->type == COMMAND_VERB && !command->any_owner && before->owner != command->caller)
         return -EKEYREJECTED;
-    item->before = before->state;
     item->type = before->type;
     r = job_copy(before, &after);
-    if (r == 0)
-        r = job_apply(after, command, &effect, &item->reason);
+    if (r == 0 && bulks)
+        r = bulks_catch_up(bulks, after, command->at, &covering);
+    if (r < 0)
+        return r;
+    item->before = after->state;
+    r = job_apply(after, command, &effect, &item->reason);
     if (r == 0 && effect == JOB_UPDATED)
         r = schema_put_job(txn, before, after);
     if (r == 0 && effect == JOB_REMOVED)
         schema_remove_job(txn, before);
+    if (r == 0 && covering != 0)
+        bulks_touch(txn, bulks, covering, item->id);
     if (r != 0 || effect == JOB_REMOVED)
         return r;
     if (leaves_session(command, before, after))
@@ -282,30 +289,53 @@ static int apply_item(struct store *store, struct lmdb_txn *txn, const struct co
 
 void apply_command(struct store *store, struct lmdb_txn *txn, struct command *command)
 {
-    if (command->type == COMMAND_ADD) {
+    _cleanup_(bulks_done) struct bulks bulks = {.count = 0};
+    bool is_verb = command->type == COMMAND_VERB;
+
+    switch (command->type) {
+    case COMMAND_ADD:
         command->result = apply_add(store, txn, command);
         return;
+    case COMMAND_BULK_BEGIN:
+        command->result = bulk_apply_begin(store, txn, command);
+        return;
+    case COMMAND_BULK_STEP:
+        command->result = bulk_apply_step(store, txn, command);
+        return;
+    case COMMAND_VERB:
+        command->result = bulks_load(txn, &bulks);
+        break;
+    case COMMAND_CHECKPOINT:
+    case COMMAND_RETRY_AT:
+    case COMMAND_DONE:
+    case COMMAND_FAIL:
+    case COMMAND_GONE:
+        break;
     }
-    for (size_t i = 0; i < command->items_count && txn->error == 0; i++) {
-        int r = apply_item(store, txn, command, &command->items[i]);
+    for (size_t i = 0; i < command->items_count && command->result == 0 && txn->error == 0; i++) {
+        int r = apply_item(store, txn, command, is_verb ? &bulks : NULL, &command->items[i]);
         command->items[i].result = r;
         /* What an attempt learnt could not be put into the record: whoever waits for it to be durable must hear. */
-        if (r < 0 && r != -ENOENT && command->type != COMMAND_VERB)
+        if (r < 0 && r != -ENOENT && !is_verb)
             command->result = r;
     }
+    bulks_save(txn, &bulks);
 }
 
 void apply_reset(struct command *command)
 {
-    bool adds = command->type == COMMAND_ADD;
+    bool adds = command->type == COMMAND_ADD, steps = command->type == COMMAND_BULK_STEP;
 
     for (size_t i = 0; i < command->items_count; i++) {
         struct command_item *item = &command->items[i];
         command_item_done(item);
-        *item = (struct command_item){.id = adds ? 0 : item->id};
+        *item = (struct command_item){.id = adds || steps ? 0 : item->id};
     }
     if (adds && command->items_count > command->jobs_count)
         command->items_count = command->jobs_count;
+    if (steps)
+        command->items_count = command->items_size;
+    command->bulk_was_lost = false;
     for (size_t i = 0; i < command->jobs_count; i++)
         command->jobs[i]->id = 0;
     command->failed_job = 0;

@@ -62,6 +62,10 @@ int store_read_begin(struct store *store, struct store_read *read);
 void store_read_end(struct store_read *read);
 #define _cleanup_read_ _cleanup_(store_read_end)
 
+/* store_query() within a transaction: *ret_next is as there. */
+int query_run(struct store *store, struct lmdb_txn *txn, const struct store_filter *filter, uint64_t after,
+              size_t limit, int (*each)(const struct job *job, void *userdata), void *userdata, uint64_t *ret_next);
+
 /* migrate.c: brings a queue of schema VERSION, whose tables are open, to SCHEMA_VERSION and opens the rest. */
 int migrate_queue(struct lmdb *env, uint64_t version);
 
@@ -70,6 +74,13 @@ int recover_queue(const struct store_options *options, const struct store_sizes 
                   struct lmdb **ret_env, struct marker *ret_marker, struct store_report *report);
 
 /* apply.c: carries COMMAND out in TXN. What concerns it alone is its result; LMDB's error is txn->error. */
+struct bulks;
+/*
+ * One item of a verb or of an attempt's command: returns its result. BULKS may be NULL: those that COMMAND must find
+ * carried out.
+ */
+int apply_item(struct store *store, struct lmdb_txn *txn, const struct command *command, struct bulks *bulks,
+               struct command_item *item);
 void apply_command(struct store *store, struct lmdb_txn *txn, struct command *command);
 /* As it was before apply_command(), for another try. */
 void apply_reset(struct command *command);

@@ -235,16 +235,13 @@ static int query_all(struct query *query, uint64_t after)
     return query_range(query, &cursor, (struct store_range){after + 1, UINT64_MAX});
 }
 
-int store_query(struct store *store, const struct store_filter *filter, uint64_t after, size_t limit,
-                int (*each)(const struct job *job, void *userdata), void *userdata, uint64_t *ret_next)
+int query_run(struct store *store, struct lmdb_txn *txn, const struct store_filter *filter, uint64_t after,
+              size_t limit, int (*each)(const struct job *job, void *userdata), void *userdata, uint64_t *ret_next)
 {
-    _cleanup_read_ struct store_read read;
     struct query query = {
-        .store = store, .txn = &read.txn, .filter = filter, .limit = limit, .each = each, .userdata = userdata};
+        .store = store, .txn = txn, .filter = filter, .limit = limit, .each = each, .userdata = userdata};
+    int r = 0;
 
-    int r = store_read_begin(store, &read);
-    if (r < 0)
-        return r;
     if (limit == 0)
         query.next = after;
     else if (filter->key && !filter->any_owner)
@@ -261,4 +258,13 @@ int store_query(struct store *store, const struct store_filter *filter, uint64_t
         return r;
     *ret_next = query.next;
     return (int)query.rows;
+}
+
+int store_query(struct store *store, const struct store_filter *filter, uint64_t after, size_t limit,
+                int (*each)(const struct job *job, void *userdata), void *userdata, uint64_t *ret_next)
+{
+    _cleanup_read_ struct store_read read;
+
+    int r = store_read_begin(store, &read);
+    return r < 0 ? r : query_run(store, &read.txn, filter, after, limit, each, userdata, ret_next);
 }

@@ -87,6 +87,12 @@ struct store_filter {
 int store_query(struct store *store, const struct store_filter *filter, uint64_t after, size_t limit,
                 int (*each)(const struct job *job, void *userdata), void *userdata, uint64_t *ret_next);
 
+/*
+ * Verbs over many jobs that are under way (core/bulk.h): how many, and which verbs, bit 1 << enum job_verb. A
+ * COMMAND_BULK_STEP carries the first one further.
+ */
+int store_bulks(struct store *store, size_t *ret_count, uint32_t *ret_verbs);
+
 /* Jobs by stored state of OWNER, or of everybody: kept by the writer, so that counting costs nothing. */
 int store_count(struct store *store, bool any_owner, uid_t owner, uint64_t ret_counts[static JOB_STATES]);
 

@@ -72,24 +72,15 @@ def test_ids_are_never_used_again(home):
 @pytest.mark.parametrize("verb", ["cancel", "resume"])
 def test_a_kill_cannot_tear_a_command_for_many_jobs(home, verb):
     """2,500 jobs, more than one transaction touches; killed the moment that the command was answered."""
-    import dbus
     daemon = home.daemon(RetryDelay="1h", RetryDelayMax="1h", MaxActive=64, MaxActivePerHost=64)
-    source, none = bytes(home.file(size=10)), dbus.Dictionary({}, signature="sv")
-    held = dbus.Dictionary({"hold": dbus.Boolean(True)}, signature="sv")
-    for start in range(0, 2500, 500):
-        batch = [dbus.Struct((dbus.ByteArray(source), f"{URL}{start + i}", held), signature="aysa{sv}") for i in range(500)]
-        daemon.bus.manager("AddJobs", "a(aysa{sv})a{sv}", batch, none)
-    assert daemon.bus.manager("CountJobs", "a{sv}", dbus.Dictionary({"all": True}, signature="sv"))["paused"] == 2500
+    daemon.bus.add_many(home.file(size=10), URL, 2500, hold=True)
+    assert daemon.bus.counts() == {"paused": 2500}
     matched, failed, _ = daemon.bus.control(verb, all=True)
     assert (matched, failed) == (2500, 0)
     daemon.kill()
     daemon.restart()
-
-    def none_left():
-        counts = daemon.bus.manager("CountJobs", "a{sv}", dbus.Dictionary({"all": True}, signature="sv"))
-        return counts.get("paused", 0) == 0 and counts
-    counts = poll(none_left, "every job has heard the command")
-    assert sum(counts.values()) == 2500 and (verb != "cancel" or {state for state in counts if counts[state]} <= {"cancelling", "cancelled"})
+    counts = poll(lambda: "paused" not in (counts := daemon.bus.counts()) and counts, "every job has heard the command")
+    assert sum(counts.values()) == 2500 and (verb != "cancel" or set(counts) <= {"cancelling", "cancelled"})
 
 
 def garbage(path):

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/bulk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct bulk *bulk_free(struct bulk *bulk)
+{
+    if (!bulk)
+        return NULL;
+    job_change_done(&bulk->change);
+    free(bulk->group);
+    free(bulk->ranges);
+    free(bulk->touched);
+    free(bulk);
+    return NULL;
+}
+
+static int compare_ids(const void *left, const void *right)
+{
+    const uint64_t *a = left, *b = right;
+
+    return *a < *b ? -1 : *a > *b;
+}
+
+static int compare_id_with_range(const void *key, const void *element)
+{
+    const uint64_t *id = key;
+    const struct bulk_range *range = element;
+
+    return *id < range->first ? -1 : *id > range->last;
+}
+
+static bool is_named(const struct bulk *bulk, uint64_t id)
+{
+    return bulk->ranges_count == 0 ||
+           bsearch(&id, bulk->ranges, bulk->ranges_count, sizeof(*bulk->ranges), compare_id_with_range);
+}
+
+static bool is_touched(const struct bulk *bulk, uint64_t id)
+{
+    return bulk->touched_count > 0 &&
+           bsearch(&id, bulk->touched, bulk->touched_count, sizeof(*bulk->touched), compare_ids);
+}
+
+static bool has_state(const struct bulk *bulk, const struct job *job)
+{
+    if (bulk->states != 0 && (bulk->states >> job->state & 1) == 0)
+        return false;
+    if (job->state != JOB_RETRYING)
+        return true;
+    switch (bulk->retrying) {
+    case BULK_RETRYING_ALL:
+        return true;
+    case BULK_RETRYING_WAITING:
+        return job->next_attempt_usec > bulk->at_usec;
+    case BULK_RETRYING_DUE:
+        return job->next_attempt_usec <= bulk->at_usec;
+    }
+    return false;
+}
+
+bool bulk_covers(const struct bulk *bulk, const struct job *job)
+{
+    if (job->id <= bulk->after || job->id > bulk->last_id)
+        return false;
+    if (!bulk->any_owner && job->owner != bulk->caller)
+        return false;
+    if (bulk->group && strcmp(bulk->group, job->group) != 0)
+        return false;
+    return has_state(bulk, job) && is_named(bulk, job->id) && !is_touched(bulk, job->id);
+}
+
+int bulk_touch(struct bulk *bulk, uint64_t id)
+{
+    size_t at = 0;
+
+    if (id <= bulk->after || is_touched(bulk, id))
+        return 0;
+    if (bulk->touched_count == BULK_TOUCHED_MAX)
+        return -EDQUOT;
+    uint64_t *touched = reallocarray(bulk->touched, bulk->touched_count + 1, sizeof(*touched));
+    if (!touched)
+        return -ENOMEM;
+    bulk->touched = touched;
+    while (at < bulk->touched_count && touched[at] < id)
+        at++;
+    memmove(&touched[at + 1], &touched[at], (bulk->touched_count - at) * sizeof(*touched));
+    touched[at] = id;
+    bulk->touched_count++;
+    return 0;
+}
+
+void bulk_advance(struct bulk *bulk, uint64_t after)
+{
+    size_t passed = 0;
+
+    bulk->after = after;
+    while (passed < bulk->touched_count && bulk->touched[passed] <= after)
+        passed++;
+    if (passed == 0)
+        return;
+    bulk->touched_count -= passed;
+    memmove(bulk->touched, bulk->touched + passed, bulk->touched_count * sizeof(*bulk->touched));
+}
+
+static int compare_ranges(const void *left, const void *right)
+{
+    const struct bulk_range *a = left, *b = right;
+
+    return a->first < b->first ? -1 : a->first > b->first;
+}
+
+size_t bulk_join_ranges(struct bulk_range *ranges, size_t count)
+{
+    size_t kept = 0;
+
+    if (count == 0)
+        return 0;
+    qsort(ranges, count, sizeof(*ranges), compare_ranges);
+    for (size_t i = 1; i < count; i++) {
+        if (ranges[kept].last == UINT64_MAX || ranges[i].first <= ranges[kept].last + 1) {
+            if (ranges[i].last > ranges[kept].last)
+                ranges[kept].last = ranges[i].last;
+        } else {
+            ranges[++kept] = ranges[i];
+        }
+    }
+    return kept + 1;
+}
