@@ -129,3 +129,46 @@ size_t bulk_join_ranges(struct bulk_range *ranges, size_t count)
     }
     return kept + 1;
 }
+
+/* What is left of RANGE without HOLES goes to OUT. Returns how many that are: at most one more than holes. */
+static size_t subtract(struct bulk_range range, const struct bulk_range *holes, size_t count, struct bulk_range *out)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (holes[i].last < range.first)
+            continue;
+        if (holes[i].first > range.last)
+            break;
+        if (holes[i].first > range.first)
+            out[kept++] = (struct bulk_range){range.first, holes[i].first - 1};
+        if (holes[i].last >= range.last)
+            return kept;
+        range.first = holes[i].last + 1;
+    }
+    out[kept++] = range;
+    return kept;
+}
+
+int bulk_exclude(struct bulk *bulk, const struct bulk_range *holes, size_t count)
+{
+    const struct bulk_range all = {1, bulk->last_id};
+    const struct bulk_range *ranges = bulk->ranges_count > 0 ? bulk->ranges : &all;
+    size_t ranges_count = bulk->ranges_count > 0 ? bulk->ranges_count : 1, kept = 0;
+    struct bulk_range *left;
+
+    if (count == 0)
+        return 0;
+    /* Each hole splits one range at most; nothing left is a range that no id is in. */
+    left = calloc(ranges_count + count + 1, sizeof(*left));
+    if (!left)
+        return -ENOMEM;
+    for (size_t i = 0; i < ranges_count; i++)
+        kept += subtract(ranges[i], holes, count, left + kept);
+    if (kept == 0)
+        left[kept++] = (struct bulk_range){0, 0};
+    free(bulk->ranges);
+    bulk->ranges = left;
+    bulk->ranges_count = kept;
+    return 0;
+}

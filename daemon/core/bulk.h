@@ -60,5 +60,8 @@ int bulk_touch(struct bulk *bulk, uint64_t id);
 /* Forgets the touched jobs that the cursor has passed. */
 void bulk_advance(struct bulk *bulk, uint64_t after);
 
+/* The verb does not mean the ids of HOLES, which are sorted and apart. -ENOMEM. */
+int bulk_exclude(struct bulk *bulk, const struct bulk_range *holes, size_t count);
+
 /* Sorts and joins: ranges that meet become one. Returns how many are left. */
 size_t bulk_join_ranges(struct bulk_range *ranges, size_t count);

@@ -267,6 +267,7 @@ static enum job_effect apply_attempt(struct job *job, const struct command *comm
         return job->state == JOB_CANCELLING ? apply_gone(job, command) : JOB_UPDATED;
     case COMMAND_ADD:
     case COMMAND_VERB:
+    case COMMAND_BATCH_DROP:
     case COMMAND_BULK_BEGIN:
     case COMMAND_BULK_STEP:
         break;

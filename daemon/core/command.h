@@ -30,6 +30,7 @@ enum command_type {
     COMMAND_DONE,       /* items[0] */
     COMMAND_FAIL,       /* items[0] */
     COMMAND_GONE,       /* items[0]: cancelled for good */
+    COMMAND_BATCH_DROP, /* takes jobs of a batch back that never became visible; items[]: room for those of a step */
     COMMAND_BULK_BEGIN, /* `bulk`; items[]: jobs that it reaches at once */
     COMMAND_BULK_STEP,  /* the next step of the first bulk; items[]: room for the jobs of a step */
 };
@@ -81,6 +82,14 @@ struct command {
     enum if_exists if_exists;
     size_t jobs_count; /* ADD */
     size_t failed_job; /* ADD: index of the job that made the whole fail */
+    /*
+     * ADD: the jobs are a part of this batch (0 = they stand alone): invisible until the part that is the last one is
+     * durable. batch_offset counts the jobs of the parts before; where the batch has others, -ESTALE.
+     */
+    uint64_t batch_id;
+    uint64_t batch_offset;
+    bool batch_is_last;
+    bool batch_is_left; /* BATCH_DROP: another step is due */
 
     enum job_verb verb;
     const struct job_change *change; /* SET: lives as long as the command */

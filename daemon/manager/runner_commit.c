@@ -121,6 +121,7 @@ static void log_end(const struct runner *runner)
         break;
     case COMMAND_ADD:
     case COMMAND_VERB:
+    case COMMAND_BATCH_DROP:
     case COMMAND_BULK_BEGIN:
     case COMMAND_BULK_STEP:
     case COMMAND_CHECKPOINT:

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "store/batch.h"
 #include "store/bulk.h"
 #include "store/internal.h"
 
@@ -76,7 +77,8 @@ static int plan_existing(struct command *command, size_t index, const struct job
     return -EINVAL;
 }
 
-static int plan_job(struct lmdb_txn *txn, struct command *command, size_t index, struct plan *plan)
+static int plan_job(struct lmdb_txn *txn, const struct hidden *hidden, struct command *command, size_t index,
+                    struct plan *plan)
 {
     const struct job *job = command->jobs[index];
     _cleanup_(job_free_p) struct job *existing = NULL;
@@ -87,6 +89,9 @@ static int plan_job(struct lmdb_txn *txn, struct command *command, size_t index,
     if (!job->key)
         return 0;
     int r = schema_find_key(txn, job->owner, job->key, &id);
+    /* Of a batch that is still being added, this one or another: nobody can say yet whether that job will be. */
+    if (r == 0 && hidden_until(hidden, id) != 0)
+        return refuse(command, index, -EEXIST);
     if (r == 0)
         r = schema_get_job(txn, id, &existing);
     if (r == -ENOENT)
@@ -102,10 +107,13 @@ static int plan_job(struct lmdb_txn *txn, struct command *command, size_t index,
 static int check_quota(const struct store *store, struct lmdb_txn *txn, struct command *command,
                        const struct plan *plans)
 {
-    uint64_t counts[JOB_STATES], owned = 0, total = lmdb_entries(txn, TABLE_JOBS);
+    uint64_t counts[JOB_STATES], owned, total = lmdb_entries(txn, TABLE_JOBS);
     uid_t owner = command->jobs[0]->owner;
     bool has_new = false;
 
+    int r = batch_count_owned(txn, owner, &owned);
+    if (r < 0)
+        return r;
     schema_count(txn, false, owner, counts);
     for (size_t i = 0; i < JOB_STATES; i++)
         owned += counts[i];
@@ -163,10 +171,12 @@ static int give_key_up(struct lmdb_txn *txn, const struct command *command, uint
     return 0;
 }
 
-static int write_job(struct lmdb_txn *txn, struct job *job, uint64_t id, struct command_item *item)
+static int write_job(struct lmdb_txn *txn, struct job *job, uint64_t id, struct batch *batch, struct command_item *item)
 {
     job->id = id;
-    int r = schema_put_job(txn, NULL, job);
+    int r = batch ? schema_put_staged(txn, job) : schema_put_job(txn, NULL, job);
+    if (r == 0 && batch)
+        r = batch_note(batch, job);
     if (r == 0)
         r = job_copy(job, &item->after);
     if (r < 0)
@@ -190,7 +200,7 @@ static int make_room_for_replaced(struct command *command, size_t replaced)
 }
 
 static int write_jobs(struct store *store, struct lmdb_txn *txn, struct command *command, const struct plan *plans,
-                      size_t new_count, size_t replaced_count)
+                      size_t new_count, size_t replaced_count, struct batch *batch)
 {
     uint64_t id = schema_next_id(txn);
     size_t replaced = command->jobs_count;
@@ -209,7 +219,7 @@ static int write_jobs(struct store *store, struct lmdb_txn *txn, struct command 
         if (plans[i].what == PLAN_REPLACE)
             r = give_key_up(txn, command, plans[i].existing, &command->items[replaced++]);
         if (r == 0)
-            r = write_job(txn, command->jobs[i], id++, item);
+            r = write_job(txn, command->jobs[i], id++, batch, item);
         /* Half of the command is in the transaction already: it must not be committed. */
         if (r < 0)
             txn->error = r;
@@ -218,6 +228,8 @@ static int write_jobs(struct store *store, struct lmdb_txn *txn, struct command 
     }
     if (new_count > 0)
         schema_set_next_id(txn, id);
+    if (batch)
+        batch_put(txn, command, batch);
     return txn->error;
 }
 
@@ -225,6 +237,8 @@ static int apply_add(struct store *store, struct lmdb_txn *txn, struct command *
 {
     _cleanup_free_ struct plan *plans = calloc(command->jobs_count + 1, sizeof(*plans));
     size_t new_count = 0, replaced_count = 0;
+    _cleanup_(hidden_done) struct hidden hidden = {.count = 0};
+    _cleanup_(batch_free_p) struct batch *batch = NULL;
 
     assert(command->items_count >= command->jobs_count);
     if (!plans)
@@ -232,14 +246,18 @@ static int apply_add(struct store *store, struct lmdb_txn *txn, struct command *
     if (command->jobs_count == 0)
         return 0;
     int r = check_keys_differ(command);
+    if (r == 0)
+        r = hidden_load(txn, &hidden);
+    if (r == 0 && command->batch_id != 0)
+        r = batch_take(txn, command, &batch);
     for (size_t i = 0; i < command->jobs_count && r == 0; i++) {
-        r = plan_job(txn, command, i, &plans[i]);
+        r = plan_job(txn, &hidden, command, i, &plans[i]);
         new_count += plans[i].what != PLAN_KEEP;
         replaced_count += plans[i].what == PLAN_REPLACE;
     }
     if (r == 0)
         r = check_quota(store, txn, command, plans);
-    return r < 0 ? r : write_jobs(store, txn, command, plans, new_count, replaced_count);
+    return r < 0 ? r : write_jobs(store, txn, command, plans, new_count, replaced_count, batch);
 }
 
 static bool leaves_session(const struct command *command, const struct job *before, const struct job *after)
@@ -256,13 +274,16 @@ int apply_item(struct store *store, struct lmdb_txn *txn, const struct command *
     enum job_effect effect = JOB_UNCHANGED;
     uint64_t covering = 0;
 
-    int r = schema_get_job(txn, item->id, &before);
+    int r = batch_check_visible(txn, item->id);
+    if (r == 0)
+        r = schema_get_job(txn, item->id, &before);
     if (r == -EBADMSG) {
         store_suspect(store, item->id);
         return -ENOENT;
     }
     if (r < 0)
         return r;
+    assert(before);
     if (command->type == COMMAND_VERB && !command->any_owner && before->owner != command->caller)
         return -EKEYREJECTED;
     item->type = before->type;
@@ -293,6 +314,9 @@ void apply_command(struct store *store, struct lmdb_txn *txn, struct command *co
     bool is_verb = command->type == COMMAND_VERB;
 
     switch (command->type) {
+    case COMMAND_BATCH_DROP:
+        command->result = batch_apply_drop(txn, command);
+        return;
     case COMMAND_ADD:
         command->result = apply_add(store, txn, command);
         return;

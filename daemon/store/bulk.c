@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "store/bulk.h"
 
+#include "store/batch.h"
 #include "store/record.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 
-#define INTENT_BYTES_MAX   (BULK_RANGES_MAX * sizeof(struct bulk_range) + STORE_RECORD_MAX)
+/* The ranges of a batch that is not whole may cut those that were named once more. */
+#define INTENT_BYTES_MAX   (2 * sizeof(struct bulk_range) * BULK_RANGES_MAX + STORE_RECORD_MAX)
 #define PROGRESS_BYTES_MAX (BULK_TOUCHED_MAX * sizeof(uint64_t) + STORE_RECORD_MAX)
 #define RANGE_BYTES        16
 
@@ -308,18 +310,25 @@ int bulk_apply_begin(struct store *store, struct lmdb_txn *txn, struct command *
 {
     struct bulk *bulk = command->bulk;
     _cleanup_(bulks_done) struct bulks earlier = {.count = 0};
+    _cleanup_(hidden_done) struct hidden hidden = {.count = 0};
     size_t count;
 
     uint64_t newest = newest_id(txn, &count);
     if (count >= BULKS_MAX)
         return -EAGAIN;
     int r = bulks_load(txn, &earlier);
+    if (r == 0)
+        r = hidden_load(txn, &hidden);
     if (r < 0)
         return r;
     bulk->id = newest + 1;
     bulk->last_id = schema_next_id(txn) - 1;
     bulk->at_usec = command->at.realtime_usec;
     bulk->after = 0;
+    /* A batch that is not whole yet comes later, though it has its ids. */
+    r = bulk_exclude(bulk, hidden.ranges, hidden.count);
+    if (r < 0)
+        return r;
     /* What flies is stopped or changed with the intent, and not when its turn comes. */
     const struct command verb = verb_of(bulk, command->at);
     for (size_t i = 0; i < command->items_count && txn->error == 0; i++) {

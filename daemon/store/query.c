@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "store/batch.h"
 #include "store/internal.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@ struct query {
     size_t limit;
     int (*each)(const struct job *job, void *userdata);
     void *userdata;
+    struct hidden hidden;
 
     size_t looked_at; /* records */
     size_t rows;
@@ -59,6 +61,8 @@ static int visit_id(struct query *query, uint64_t id)
     struct schema_key key;
     struct lmdb_bytes record;
 
+    if (hidden_until(&query->hidden, id) != 0)
+        return 0;
     schema_key_u64(&key, id);
     if (!lmdb_get(query->txn, TABLE_JOBS, schema_key_bytes(&key), &record))
         return query->txn->error;
@@ -96,13 +100,21 @@ static int query_range(struct query *query, struct lmdb_cursor *cursor, struct s
     struct schema_key key;
 
     schema_key_u64(&key, range.first);
-    for (bool more = lmdb_seek(cursor, schema_key_bytes(&key)); more && !query->over; more = lmdb_next(cursor)) {
+    bool more = lmdb_seek(cursor, schema_key_bytes(&key));
+    while (more && !query->over) {
         uint64_t id = schema_is_u64(cursor->key) ? schema_get_u64(cursor->key.data) : 0;
+        uint64_t hidden = hidden_until(&query->hidden, id);
         if (id > range.last)
             break;
+        if (hidden != 0) {
+            schema_key_u64(&key, hidden + 1);
+            more = lmdb_seek(cursor, schema_key_bytes(&key));
+            continue;
+        }
         int r = visit(query, id, cursor->value);
         if (r < 0)
             return r;
+        more = lmdb_next(cursor);
     }
     return query->txn->error;
 }
@@ -156,15 +168,24 @@ static void merge_done(struct merge *merge)
         lmdb_cursor_close(&merge->cursors[i]);
 }
 
-static void merge_note(struct merge *merge, size_t state, uid_t owner, bool more)
+static void merge_note(const struct query *query, struct merge *merge, size_t state, bool more)
 {
-    const struct lmdb_cursor *cursor = &merge->cursors[state];
-    struct schema_key prefix;
+    struct lmdb_cursor *cursor = &merge->cursors[state];
+    struct schema_key key;
+    uint64_t hidden;
 
-    merge->ids[state] = 0;
-    schema_key_state(&prefix, owner, (enum job_state)state, 0);
-    if (more && cursor->key.size == prefix.size && memcmp(cursor->key.data, prefix.bytes, prefix.size - 8) == 0)
-        merge->ids[state] = schema_get_u64((const uint8_t *)cursor->key.data + prefix.size - 8);
+    do {
+        merge->ids[state] = 0;
+        schema_key_state(&key, query->filter->owner, (enum job_state)state, 0);
+        if (!more || cursor->key.size != key.size || memcmp(cursor->key.data, key.bytes, key.size - 8) != 0)
+            return;
+        merge->ids[state] = schema_get_u64((const uint8_t *)cursor->key.data + key.size - 8);
+        hidden = hidden_until(&query->hidden, merge->ids[state]);
+        if (hidden != 0) {
+            schema_key_state(&key, query->filter->owner, (enum job_state)state, hidden + 1);
+            more = lmdb_seek(cursor, schema_key_bytes(&key));
+        }
+    } while (hidden != 0);
 }
 
 static size_t merge_smallest(const struct merge *merge)
@@ -192,13 +213,13 @@ static int query_by_state(struct query *query, uint64_t after)
             continue;
         schema_key_state(&key, filter->owner, (enum job_state)state, after + 1);
         lmdb_cursor_open(query->txn, TABLE_STATE, &merge.cursors[state]);
-        merge_note(&merge, state, filter->owner, lmdb_seek(&merge.cursors[state], schema_key_bytes(&key)));
+        merge_note(query, &merge, state, lmdb_seek(&merge.cursors[state], schema_key_bytes(&key)));
     }
     while (!query->over && (state = merge_smallest(&merge)) != 0) {
         int r = visit_id(query, merge.ids[state]);
         if (r < 0)
             return r;
-        merge_note(&merge, state, filter->owner, lmdb_next(&merge.cursors[state]));
+        merge_note(query, &merge, state, lmdb_next(&merge.cursors[state]));
     }
     return query->txn->error;
 }
@@ -214,13 +235,22 @@ static int query_by_group(struct query *query, uint64_t after)
         return 0;
     schema_key_group(&key, filter->owner, filter->group, after + 1);
     lmdb_cursor_open(query->txn, TABLE_GROUPS, &cursor);
-    for (bool more = lmdb_seek(&cursor, schema_key_bytes(&key)); more && !query->over; more = lmdb_next(&cursor)) {
+    bool more = lmdb_seek(&cursor, schema_key_bytes(&key));
+    while (more && !query->over) {
         size_t prefix = key.size - 8;
         if (cursor.key.size != key.size || memcmp(cursor.key.data, key.bytes, prefix) != 0)
             break;
-        int r = visit_id(query, schema_get_u64((const uint8_t *)cursor.key.data + prefix));
+        uint64_t id = schema_get_u64((const uint8_t *)cursor.key.data + prefix);
+        uint64_t hidden = hidden_until(&query->hidden, id);
+        if (hidden != 0) {
+            schema_key_group(&key, filter->owner, filter->group, hidden + 1);
+            more = lmdb_seek(&cursor, schema_key_bytes(&key));
+            continue;
+        }
+        int r = visit_id(query, id);
         if (r < 0)
             return r;
+        more = lmdb_next(&cursor);
     }
     return query->txn->error;
 }
@@ -240,8 +270,10 @@ int query_run(struct store *store, struct lmdb_txn *txn, const struct store_filt
 {
     struct query query = {
         .store = store, .txn = txn, .filter = filter, .limit = limit, .each = each, .userdata = userdata};
-    int r = 0;
+    int r = hidden_load(txn, &query.hidden);
 
+    if (r < 0)
+        return r;
     if (limit == 0)
         query.next = after;
     else if (filter->key && !filter->any_owner)
@@ -254,6 +286,7 @@ int query_run(struct store *store, struct lmdb_txn *txn, const struct store_filt
         r = query_by_state(&query, after);
     else
         r = query_all(&query, after);
+    hidden_done(&query.hidden);
     if (r < 0)
         return r;
     *ret_next = query.next;

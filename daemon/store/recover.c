@@ -15,6 +15,7 @@
  *
  * A new queue is made in queue.new/ and renamed, so that queue/ is complete whenever it exists.
  */
+#include "store/batch.h"
 #include "store/check.h"
 #include "store/internal.h"
 
@@ -308,16 +309,20 @@ static void find_set_aside(struct recovery *recovery)
 static size_t find_undecodable(struct lmdb *env, uint64_t ids[static STORE_SCAN_ROWS_MAX])
 {
     _cleanup_txn_ struct lmdb_txn txn;
-    _cleanup_cursor_ struct lmdb_cursor cursor;
+    _cleanup_cursor_ struct lmdb_cursor cursor = {0};
+    _cleanup_(hidden_done) struct hidden hidden = {.count = 0};
     size_t count = 0, rows = 0;
 
     lmdb_begin_read(env, &txn);
+    if (hidden_load(&txn, &hidden) < 0)
+        return 0;
     lmdb_cursor_open(&txn, TABLE_JOBS, &cursor);
     for (bool more = lmdb_seek(&cursor, (struct lmdb_bytes){0}); more && rows < STORE_SCAN_ROWS_MAX;
          more = lmdb_next(&cursor), rows++) {
         _cleanup_(job_free_p) struct job *job = NULL;
         uint64_t id = schema_is_u64(cursor.key) ? schema_get_u64(cursor.key.data) : 0;
-        if (schema_decode(cursor.value, id, &job) == -EBADMSG)
+        /* A batch that is not whole is dropped, whatever it holds. */
+        if (hidden_until(&hidden, id) == 0 && schema_decode(cursor.value, id, &job) == -EBADMSG)
             ids[count++] = id;
     }
     return count;
@@ -327,6 +332,7 @@ static int quarantine_undecodable(struct lmdb *env, struct store_report *report)
 {
     _cleanup_free_ uint64_t *ids = calloc(STORE_SCAN_ROWS_MAX, sizeof(*ids));
     _cleanup_txn_ struct lmdb_txn txn = {.handle = NULL};
+    _cleanup_(hidden_done) struct hidden hidden = {.count = 0};
 
     if (!ids)
         return -ENOMEM;
@@ -340,7 +346,9 @@ static int quarantine_undecodable(struct lmdb *env, struct store_report *report)
     lmdb_begin_read(env, &txn);
     report->quarantined = lmdb_entries(&txn, TABLE_QUARANTINE);
     report->jobs = lmdb_entries(&txn, TABLE_JOBS);
-    return txn.error;
+    int r = hidden_load(&txn, &hidden);
+    report->jobs -= hidden.jobs;
+    return r;
 }
 
 int recover_queue(const struct store_options *options, const struct store_sizes *sizes, const char *folder,

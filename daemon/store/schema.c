@@ -226,6 +226,16 @@ static void add_count(struct lmdb_txn *txn, uid_t owner, enum job_state state, b
         put_number(txn, TABLE_COUNTS, schema_key_bytes(&key), up ? count + 1 : count - 1);
 }
 
+void schema_add_counts(struct lmdb_txn *txn, uid_t owner, enum job_state state, uint64_t more)
+{
+    struct schema_key key;
+
+    key_count(&key, owner, state);
+    if (more > 0)
+        put_number(txn, TABLE_COUNTS, schema_key_bytes(&key),
+                   get_number(txn, TABLE_COUNTS, schema_key_bytes(&key)) + more);
+}
+
 void schema_uncount(struct lmdb_txn *txn, const uint8_t state_key[static 5])
 {
     uid_t owner =
@@ -378,7 +388,7 @@ static void index_group(struct lmdb_txn *txn, const struct job *before, const st
 }
 
 /* Entries that stay as they are cost nothing: a checkpoint writes the record alone. */
-static void index_change(struct lmdb_txn *txn, const struct job *before, const struct job *after)
+static void index_change(struct lmdb_txn *txn, const struct job *before, const struct job *after, bool counts)
 {
     const struct job *job = after ? after : before;
     struct schema_key key;
@@ -389,12 +399,14 @@ static void index_change(struct lmdb_txn *txn, const struct job *before, const s
         if (before) {
             schema_key_state(&key, before->owner, before->state, before->id);
             (void)lmdb_delete(txn, TABLE_STATE, schema_key_bytes(&key));
-            add_count(txn, before->owner, before->state, false);
+            if (counts)
+                add_count(txn, before->owner, before->state, false);
         }
         if (after) {
             schema_key_state(&key, after->owner, after->state, after->id);
             lmdb_put(txn, TABLE_STATE, schema_key_bytes(&key), nothing);
-            add_count(txn, after->owner, after->state, true);
+            if (counts)
+                add_count(txn, after->owner, after->state, true);
         }
     }
     index_group(txn, before, after);
@@ -427,7 +439,7 @@ static void index_change(struct lmdb_txn *txn, const struct job *before, const s
     }
 }
 
-int schema_put_job(struct lmdb_txn *txn, const struct job *before, const struct job *after)
+static int put_job(struct lmdb_txn *txn, const struct job *before, const struct job *after, bool counts)
 {
     _cleanup_free_ void *record = NULL;
     struct schema_key key;
@@ -437,17 +449,37 @@ int schema_put_job(struct lmdb_txn *txn, const struct job *before, const struct 
     if (r < 0)
         return r;
     assert(!before || (before->id == after->id && before->owner == after->owner));
-    index_change(txn, before, after);
+    index_change(txn, before, after, counts);
     schema_key_u64(&key, after->id);
     lmdb_put(txn, TABLE_JOBS, schema_key_bytes(&key), (struct lmdb_bytes){record, size});
     return 0;
 }
 
-void schema_remove_job(struct lmdb_txn *txn, const struct job *job)
+int schema_put_job(struct lmdb_txn *txn, const struct job *before, const struct job *after)
+{
+    return put_job(txn, before, after, true);
+}
+
+int schema_put_staged(struct lmdb_txn *txn, const struct job *job)
+{
+    return put_job(txn, NULL, job, false);
+}
+
+static void remove_job(struct lmdb_txn *txn, const struct job *job, bool counts)
 {
     struct schema_key key;
 
-    index_change(txn, job, NULL);
+    index_change(txn, job, NULL, counts);
     schema_key_u64(&key, job->id);
     (void)lmdb_delete(txn, TABLE_JOBS, schema_key_bytes(&key));
+}
+
+void schema_remove_job(struct lmdb_txn *txn, const struct job *job)
+{
+    remove_job(txn, job, true);
+}
+
+void schema_remove_staged(struct lmdb_txn *txn, const struct job *job)
+{
+    remove_job(txn, job, false);
 }

@@ -64,6 +64,12 @@ int schema_decode(struct lmdb_bytes record, uint64_t id, struct job **ret);
 
 /* Writes AFTER in the place of BEFORE (NULL = a new job). -EINVAL, -E2BIG or -ENOMEM before anything was written. */
 int schema_put_job(struct lmdb_txn *txn, const struct job *before, const struct job *after);
+/* The same for a job of a batch that is not visible yet: it counts in no state. */
+int schema_put_staged(struct lmdb_txn *txn, const struct job *job);
+void schema_remove_staged(struct lmdb_txn *txn, const struct job *job);
+/* It becomes visible: so many jobs more in STATE. */
+void schema_add_counts(struct lmdb_txn *txn, uid_t owner, enum job_state state, uint64_t more);
+
 void schema_remove_job(struct lmdb_txn *txn, const struct job *job);
 
 /* -ENOENT or an error of the transaction. */

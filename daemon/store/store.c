@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "store/batch.h"
 #include "store/internal.h"
 
 #include <assert.h>
@@ -148,7 +149,9 @@ int store_get(struct store *store, uint64_t id, struct job **ret)
     int r = store_read_begin(store, &read);
     if (r < 0)
         return r;
-    r = schema_get_job(&read.txn, id, ret);
+    r = batch_check_visible(&read.txn, id);
+    if (r == 0)
+        r = schema_get_job(&read.txn, id, ret);
     if (r == -EBADMSG) {
         store_suspect(store, id);
         return -ENOENT;
@@ -159,11 +162,18 @@ int store_get(struct store *store, uint64_t id, struct job **ret)
 int store_find_key(struct store *store, uid_t owner, const char *key, uint64_t *ret_id)
 {
     _cleanup_read_ struct store_read read;
+    uint64_t id = 0;
 
     if (key[0] == '\0' || strnlen(key, JOB_KEY_MAX + 1) > JOB_KEY_MAX)
         return -ENOENT;
     int r = store_read_begin(store, &read);
-    return r < 0 ? r : schema_find_key(&read.txn, owner, key, ret_id);
+    if (r == 0)
+        r = schema_find_key(&read.txn, owner, key, &id);
+    if (r == 0)
+        r = batch_check_visible(&read.txn, id);
+    if (r == 0)
+        *ret_id = id;
+    return r;
 }
 
 int store_count(struct store *store, bool any_owner, uid_t owner, uint64_t ret_counts[static JOB_STATES])
@@ -196,14 +206,23 @@ int store_quarantined(struct store *store, uint64_t *ret)
 }
 
 /* Up to HEADS_MAX entries of the lane on which CURSOR stands. */
-static size_t read_heads(struct lmdb_cursor *cursor, uint64_t lane, struct store_candidate *heads, size_t heads_max)
+static size_t read_heads(struct lmdb_cursor *cursor, const struct hidden *hidden, uint64_t lane,
+                         struct store_candidate *heads, size_t heads_max)
 {
     size_t count = 0;
     bool more = true;
 
     while (more && count < heads_max && cursor->key.size == 24 && schema_get_u64(cursor->key.data) == lane) {
-        const uint8_t *key = cursor->key.data;
-        heads[count++] = (struct store_candidate){.due_usec = schema_get_u64(key + 8), .id = schema_get_u64(key + 16)};
+        const uint8_t *at = cursor->key.data;
+        const struct store_candidate head = {.due_usec = schema_get_u64(at + 8), .id = schema_get_u64(at + 16)};
+        uint64_t until = hidden_until(hidden, head.id);
+        if (until != 0) {
+            struct schema_key key;
+            schema_key_sched(&key, lane, head.due_usec, until + 1);
+            more = lmdb_seek(cursor, schema_key_bytes(&key));
+            continue;
+        }
+        heads[count++] = head;
         more = lmdb_next(cursor);
     }
     return count;
@@ -217,11 +236,14 @@ int store_lanes(struct store *store, size_t heads_max,
     _cleanup_free_ struct store_candidate *heads = calloc(heads_max > 0 ? heads_max : 1, sizeof(*heads));
     _cleanup_read_ struct store_read read = {0};
     _cleanup_cursor_ struct lmdb_cursor cursor = {0};
+    _cleanup_(hidden_done) struct hidden hidden = {.count = 0};
     struct schema_key key;
 
     if (!heads)
         return -ENOMEM;
     int r = store_read_begin(store, &read);
+    if (r == 0)
+        r = hidden_load(&read.txn, &hidden);
     if (r < 0)
         return r;
     lmdb_cursor_open(&read.txn, TABLE_SCHED, &cursor);
@@ -229,9 +251,9 @@ int store_lanes(struct store *store, size_t heads_max,
     while (lmdb_seek(&cursor, schema_key_bytes(&key))) {
         struct store_lane lane;
         uint64_t number = cursor.key.size == 24 ? schema_get_u64(cursor.key.data) : 0;
-        size_t count = read_heads(&cursor, number, heads, heads_max);
+        size_t count = read_heads(&cursor, &hidden, number, heads, heads_max);
         r = schema_get_lane(&read.txn, number, &lane);
-        if (r == 0)
+        if (r == 0 && (count > 0 || heads_max == 0))
             r = each(&lane, heads, count, userdata);
         /* An entry whose lane is unknown stops nothing else. */
         else if (r == -ENOENT || r == -EUCLEAN)

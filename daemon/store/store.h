@@ -88,6 +88,12 @@ int store_query(struct store *store, const struct store_filter *filter, uint64_t
                 int (*each)(const struct job *job, void *userdata), void *userdata, uint64_t *ret_next);
 
 /*
+ * Batches that are not visible: up to IDS_MAX of their numbers. Those that an earlier run of the daemon left are to be
+ * dropped with COMMAND_BATCH_DROP. Returns how many, or a negative errno.
+ */
+int store_batches(struct store *store, uint64_t *ids, size_t ids_max);
+
+/*
  * Verbs over many jobs that are under way (core/bulk.h): how many, and which verbs, bit 1 << enum job_verb. A
  * COMMAND_BULK_STEP carries the first one further.
  */

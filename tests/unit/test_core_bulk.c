@@ -4,6 +4,8 @@
 #include "support/unit.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct bulk some_bulk(void)
@@ -83,6 +85,45 @@ static void ranges_are_sorted_and_joined(void **state)
     struct bulk_range everything[] = {{5, UINT64_MAX}, {UINT64_MAX, UINT64_MAX}, {0, 1}};
     assert_int_equal(bulk_join_ranges(everything, ELEMENTS(everything)), 2);
     assert_int_equal(bulk_join_ranges(NULL, 0), 0);
+}
+
+static void assert_excluded(struct bulk *bulk, const struct bulk_range *holes, size_t count, const char *left)
+{
+    char text[200] = "";
+
+    assert_int_equal(bulk_exclude(bulk, holes, count), 0);
+    for (size_t i = 0; i < bulk->ranges_count; i++)
+        (void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "%" PRIu64 "-%" PRIu64 " ",
+                       bulk->ranges[i].first, bulk->ranges[i].last);
+    assert_string_equal(text, left);
+    free(bulk->ranges);
+    bulk->ranges = NULL;
+    bulk->ranges_count = 0;
+}
+
+static struct bulk_range *copy_ranges(const struct bulk_range *ranges, size_t count)
+{
+    struct bulk_range *copy = calloc(count, sizeof(*copy));
+
+    assert_non_null(copy);
+    memcpy(copy, ranges, count * sizeof(*copy));
+    return copy;
+}
+
+static void holes_are_cut_out_of_what_is_meant(void **state)
+{
+    static const struct bulk_range named[] = {{5, 20}, {30, 40}};
+    static const struct bulk_range holes[] = {{1, 4}, {10, 12}, {20, 30}, {40, 50}};
+    static const struct bulk_range everything[] = {{1, 200}};
+    struct bulk bulk = some_bulk();
+
+    (void)state;
+    assert_excluded(&bulk, holes, 0, "");
+    assert_excluded(&bulk, holes, ELEMENTS(holes), "5-9 13-19 31-39 51-100 ");
+    assert_excluded(&bulk, everything, 1, "0-0 ");
+    bulk.ranges = copy_ranges(named, ELEMENTS(named));
+    bulk.ranges_count = ELEMENTS(named);
+    assert_excluded(&bulk, holes, ELEMENTS(holes), "5-9 13-19 31-39 ");
 }
 
 static void only_named_jobs_are_meant(void **state)
@@ -166,6 +207,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(owner_group_and_state_select),
     cmocka_unit_test(retrying_jobs_are_told_apart_by_their_next_attempt),
     cmocka_unit_test(ranges_are_sorted_and_joined),
+    cmocka_unit_test(holes_are_cut_out_of_what_is_meant),
     cmocka_unit_test(only_named_jobs_are_meant),
     cmocka_unit_test(touched_jobs_are_passed_by_and_forgotten_behind_the_cursor),
     cmocka_unit_test(touched_jobs_have_a_bound),
