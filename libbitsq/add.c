@@ -5,7 +5,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
+
+#define PART_MAX 1000 /* uploads of one call */
 
 struct upload {
     char *source; /* as given */
@@ -15,7 +19,7 @@ struct upload {
 
 struct bitsq_batch {
     struct upload *uploads;
-    size_t count;
+    size_t count, size;
 };
 
 _public_ int bitsq_batch_new(bitsq_batch **ret_batch)
@@ -53,10 +57,14 @@ _public_ int bitsq_batch_append(bitsq_batch *batch, const char *source, const ch
 
     if (batch->count >= BITSQ_BATCH_MAX)
         return -EDQUOT;
-    struct upload *grown = reallocarray(batch->uploads, batch->count + 1, sizeof(*grown));
-    if (!grown)
-        return -ENOMEM;
-    batch->uploads = grown;
+    if (batch->count == batch->size) {
+        size_t size = 2 * batch->size + 16;
+        struct upload *grown = reallocarray(batch->uploads, size, sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        batch->uploads = grown;
+        batch->size = size;
+    }
     upload.source = strdup(source);
     upload.url = strdup(url);
     int r = options_copy(options, &upload.options);
@@ -114,29 +122,73 @@ static int read_ids(bitsq_client *client, sd_bus_message *reply, size_t count, u
     return 0;
 }
 
-_public_ int bitsq_client_add_batch(bitsq_client *client, const bitsq_batch *batch, uint64_t *ret_ids)
-{
-    _cleanup_(sd_bus_message_unref_p) sd_bus_message *call = NULL, *reply = NULL;
+/* More than one call takes, so that each names the batch that it is a part of; NULL = this is all. */
+struct part {
+    const char *token;
+    size_t offset, count;
+    bool more;
+};
 
-    if (batch->count == 0)
-        return 0;
-    int r = client_manager_call(client, MANAGER_ADD_JOBS, &call);
-    if (r < 0)
-        return r;
-    r = client_check_append(client, sd_bus_message_open_container(call, 'a', "(aysa{sv})"));
-    for (size_t i = 0; r >= 0 && i < batch->count; i++) {
-        const struct upload *upload = &batch->uploads[i];
+static int append_uploads(bitsq_client *client, sd_bus_message *call, const bitsq_batch *batch, const struct part *part)
+{
+    int r = client_check_append(client, sd_bus_message_open_container(call, 'a', "(aysa{sv})"));
+
+    for (size_t i = 0; r >= 0 && i < part->count; i++) {
+        const struct upload *upload = &batch->uploads[part->offset + i];
         r = client_check_append(client, sd_bus_message_open_container(call, 'r', "aysa{sv}"));
         if (r >= 0)
             r = append_upload(client, call, upload->source, upload->url, upload->options);
         if (r >= 0)
             r = client_check_append(client, sd_bus_message_close_container(call));
     }
+    return r < 0 ? r : client_check_append(client, sd_bus_message_close_container(call));
+}
+
+static int add_part(bitsq_client *client, const bitsq_batch *batch, const struct part *part, uint64_t *ret_ids)
+{
+    _cleanup_(sd_bus_message_unref_p) sd_bus_message *call = NULL, *reply = NULL;
+
+    int r = client_manager_call(client, MANAGER_ADD_JOBS, &call);
     if (r >= 0)
-        r = client_check_append(client, sd_bus_message_close_container(call));
-    if (r >= 0)
+        r = append_uploads(client, call, batch, part);
+    if (r >= 0 && part->token)
+        r = client_check_append(client, sd_bus_message_append(call, "a{sv}", 3, "batch", "s", part->token, "offset",
+                                                              "t", (uint64_t)part->offset, "more", "b", part->more));
+    else if (r >= 0)
         r = client_check_append(client, sd_bus_message_append(call, "a{sv}", 0));
     if (r < 0 || (r = client_call(client, call, &reply)) < 0)
         return r;
-    return read_ids(client, reply, batch->count, ret_ids);
+    return read_ids(client, reply, part->count, ret_ids + part->offset);
+}
+
+#define TOKEN_BYTES 16
+
+static int make_token(bitsq_client *client, char token[static 2 * TOKEN_BYTES + 1])
+{
+    uint8_t random[TOKEN_BYTES];
+
+    if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        return client_fail(client, -errno, "Failed", "the system gives no random numbers: %s", strerror(errno));
+    for (size_t i = 0; i < TOKEN_BYTES; i++)
+        (void)snprintf(token + 2 * i, 3, "%02x", random[i]);
+    return 0;
+}
+
+_public_ int bitsq_client_add_batch(bitsq_client *client, const bitsq_batch *batch, uint64_t *ret_ids)
+{
+    char token[2 * TOKEN_BYTES + 1];
+    struct part part = {.token = NULL, .more = true};
+    int r = 0;
+
+    if (batch->count > PART_MAX) {
+        r = make_token(client, token);
+        part.token = token;
+    }
+    for (; r >= 0 && part.offset < batch->count; part.offset += part.count) {
+        size_t left = batch->count - part.offset;
+        part.count = left < PART_MAX ? left : PART_MAX;
+        part.more = left > PART_MAX;
+        r = add_part(client, batch, &part, ret_ids);
+    }
+    return r < 0 ? r : 0;
 }

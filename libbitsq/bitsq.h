@@ -158,7 +158,7 @@ const char *bitsq_job_options_get_key(const bitsq_job_options *options, size_t i
 int bitsq_client_add(bitsq_client *client, const char *source, const char *url, const bitsq_job_options *options,
                      uint64_t *ret_id);
 
-#define BITSQ_BATCH_MAX 1000 /* uploads of one batch */
+#define BITSQ_BATCH_MAX 2000000 /* uploads of one batch; the daemon's MaxJobs may allow fewer */
 
 int bitsq_batch_new(bitsq_batch **ret_batch);
 bitsq_batch *bitsq_batch_free(bitsq_batch *batch);
@@ -166,7 +166,10 @@ bitsq_batch *bitsq_batch_free(bitsq_batch *batch);
 /* -EDQUOT beyond BITSQ_BATCH_MAX. The strings and options are copied. */
 int bitsq_batch_append(bitsq_batch *batch, const char *source, const char *url, const bitsq_job_options *options);
 
-/* Queues all of them, or none. RET_IDS has room for as many ids as were appended. */
+/*
+ * Queues all of them, or none: where it fails, or this process ends in between, nothing of it is ever listed. RET_IDS
+ * has room for as many ids as were appended; they are valid where 0 is returned.
+ */
 int bitsq_client_add_batch(bitsq_client *client, const bitsq_batch *batch, uint64_t *ret_ids);
 
 /* ---- Looking ---------------------------------------------------------------------------------------------------- */

@@ -111,6 +111,8 @@ struct filter_storage {
 };
 int options_read_filter(sd_bus_message *message, struct filter_storage *ret, sd_bus_error *error);
 void filter_storage_done(struct filter_storage *storage);
+/* Of AddJobs; the token lives in the message, and is NULL where the call is no part of a batch. */
+int options_read_part(sd_bus_message *message, struct manager_part *ret, sd_bus_error *error);
 /* The settings of `set`. */
 int options_read_change(sd_bus_message *message, struct job_change *ret, sd_bus_error *error);
 /* How a server is reached, and nothing else. */

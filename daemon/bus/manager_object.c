@@ -48,8 +48,8 @@ static void on_batch_added(void *userdata, const struct manager_result *result)
     call_free(call);
 }
 
-static int submit(struct peer *peer, sd_bus_message *message, uid_t caller,
-                  const struct manager_submission *submissions, size_t count, manager_done_t done, sd_bus_error *error)
+static int submit(struct peer *peer, sd_bus_message *message, uid_t caller, struct manager_submission *submissions,
+                  size_t count, const struct manager_part *part, manager_done_t done, sd_bus_error *error)
 {
     struct manager_error fault;
     struct call *call;
@@ -57,7 +57,7 @@ static int submit(struct peer *peer, sd_bus_message *message, uid_t caller,
     int r = call_new(peer, message, &call, error);
     if (r < 0)
         return r;
-    r = manager_add(manager_of(peer), caller, submissions, count, done, call, &fault);
+    r = manager_add(manager_of(peer), caller, submissions, count, part, done, call, &fault);
     if (r < 0) {
         call_free(call);
         return error_set(error, &fault);
@@ -74,12 +74,13 @@ int manager_method_add_job(sd_bus_message *m, void *userdata, sd_bus_error *erro
     int r = auth_caller(peer, m, &caller, error);
     if (r >= 0)
         r = options_read_submission(m, &submission, error);
-    return r < 0 ? r : submit(peer, m, caller, &submission, 1, on_added, error);
+    return r < 0 ? r : submit(peer, m, caller, &submission, 1, NULL, on_added, error);
 }
 
 struct batch {
     struct manager_submission *submissions;
     size_t count;
+    struct manager_part part; /* its token is NULL where the call stands alone */
 };
 
 static void batch_done(struct batch *batch)
@@ -106,7 +107,7 @@ static int read_batch(sd_bus_message *m, struct batch *batch, sd_bus_error *erro
     }
     if (r >= 0)
         r = sd_bus_message_exit_container(m);
-    return r < 0 ? r : options_read_none(m, error);
+    return r < 0 ? r : options_read_part(m, &batch->part, error);
 }
 
 int manager_method_add_jobs(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -118,7 +119,9 @@ int manager_method_add_jobs(sd_bus_message *m, void *userdata, sd_bus_error *err
     int r = auth_caller(peer, m, &caller, error);
     if (r >= 0)
         r = read_batch(m, &batch, error);
-    return r < 0 ? r : submit(peer, m, caller, batch.submissions, batch.count, on_batch_added, error);
+    return r < 0 ? r
+                 : submit(peer, m, caller, batch.submissions, batch.count, batch.part.token ? &batch.part : NULL,
+                          on_batch_added, error);
 }
 
 /* ---- finding ---- */
@@ -426,7 +429,7 @@ GETTER(version)
 GETTER(features)
 {
     GETTER_UNUSED;
-    return sd_bus_message_append(reply, "as", 1, "upload");
+    return sd_bus_message_append(reply, "as", 2, "upload", "batch");
 }
 
 GETTER(active_jobs)

@@ -291,6 +291,34 @@ int options_read_submission(sd_bus_message *message, struct manager_submission *
     return read_dictionary(message, read_submission_key, ret, error);
 }
 
+static int read_part_key(sd_bus_message *message, const char *key, void *target, const char **ret_reason)
+{
+    struct manager_part *part = target;
+
+    if (strcmp(key, "more") == 0)
+        return read_bool(message, &part->more);
+    if (strcmp(key, "offset") == 0)
+        return read_u64(message, &part->offset);
+    if (strcmp(key, "batch") != 0)
+        return -ENXIO;
+    int r = sd_bus_message_read(message, "v", "s", &part->token);
+    *ret_reason = "it takes a name of 1 to 64 bytes, of your own making";
+    return r < 0 || (part->token[0] != '\0' && strnlen(part->token, BATCH_TOKEN_MAX + 1) <= BATCH_TOKEN_MAX) ? r
+                                                                                                             : -EINVAL;
+}
+
+int options_read_part(sd_bus_message *message, struct manager_part *ret, sd_bus_error *error)
+{
+    *ret = (struct manager_part){.token = NULL};
+    int r = read_dictionary(message, read_part_key, ret, error);
+    if (r >= 0 && !ret->token && (ret->more || ret->offset > 0))
+        return invalid(error, ret->more ? "more" : "offset", "it goes with batch; name the batch");
+    /* The only part of its batch is a call like any other. */
+    if (r >= 0 && ret->token && !ret->more && ret->offset == 0)
+        ret->token = NULL;
+    return r;
+}
+
 static int read_ids(sd_bus_message *message, struct filter_storage *storage)
 {
     const void *ids;

@@ -83,11 +83,15 @@
 #define STORE_SCAN_ROWS_MAX 4000 /* records one query may look at before it returns a short page: 6 ms of the loop */
 
 /* The bus. */
-#define BUS_PEERS_MAX   256  /* connections on the private socket */
-#define BUS_QUEUE_DROP  64   /* queued messages of a peer above which Progress is dropped */
-#define BUS_QUEUE_CLOSE 1024 /* queued messages of a peer above which it is disconnected */
-#define BUS_PENDING_MAX 1024 /* calls of one peer that wait for the disk */
-#define BATCH_JOBS_MAX  1000 /* jobs of one AddJobs call: one transaction */
+#define BUS_PEERS_MAX   256   /* connections on the private socket */
+#define BUS_QUEUE_DROP  64    /* queued messages of a peer above which Progress is dropped */
+#define BUS_QUEUE_CLOSE 1024  /* queued messages of a peer above which it is disconnected */
+#define BUS_PENDING_MAX 1024  /* calls of one peer that wait for the disk */
+#define BATCH_JOBS_MAX  1000  /* jobs of one AddJobs call: one transaction */
+#define BATCH_TOKEN_MAX 64    /* bytes of the name of a batch in parts */
+#define BATCHES_MAX     16    /* batches in parts that are being added, or taken back */
+#define ADDING_JOBS_MAX 4000  /* jobs that are on their way into the queue: each takes some 6 KiB meanwhile, */
+#define WAITING_ADD_MAX 32000 /* and so many more that wait for that: less than 1 KiB each */
 
 /* Work in parallel. */
 #define PROBES_MAX      4                              /* of servers, for people who wait for them */

@@ -41,6 +41,7 @@ struct manager {
     sd_event_source *wake_source;     /* the next job becomes due */
     sd_event_source *progress_source;
     sd_event_source *unsaved_source;  /* tries again what could not be written */
+    sd_event_source *batch_source;    /* a batch may have been left alone */
     sd_event_source *counting_source; /* one page of a selection that is being counted */
 
     TAILQ_HEAD(, runner) runners;
@@ -52,7 +53,11 @@ struct manager {
     LIST_HEAD(, probing) probings;   /* also those that nobody waits for any more */
     size_t probings_count;
     bool stopping;
-    unsigned url_changes;           /* under way: nothing starts */
+    unsigned url_changes;            /* under way: nothing starts */
+    LIST_HEAD(, batching) batchings; /* batches in parts, also those that are taken back */
+    size_t batchings_count;
+    TAILQ_HEAD(, addition) waiting_additions; /* until there is room */
+    size_t adding_jobs, waiting_jobs;
     LIST_HEAD(, control) countings; /* selections that are being counted */
     size_t bulks_count;             /* commands over many jobs that are under way */
     uint32_t bulk_verbs;            /* their verbs, bit 1 << enum job_verb */
@@ -78,6 +83,9 @@ void manager_reschedule(struct manager *manager);
 
 /* Submits a command whose completion is delivered by manager_dispatch(). */
 void manager_submit(struct manager *manager, struct command *command);
+
+/* batch.c: gives up the batches whose next part did not come. */
+void manager_expire_batches(struct manager *manager);
 
 /* The daemon ends: what has not been queued yet never will be. */
 void manager_refuse_additions(struct manager *manager);
@@ -142,6 +150,9 @@ void manager_shown_changed(struct manager *manager, const struct job *job);
 
 /* Records changed under their runners: a verb was applied, or a key was taken away. */
 void manager_tell_runners(struct manager *manager, const struct command *command);
+
+/* Tells the observer that COUNT jobs of a batch have become visible. */
+void manager_announce_batch(struct manager *manager, uint64_t count);
 
 /* Tells the observer what a command changed. */
 void manager_announce(struct manager *manager, const struct command *command);

@@ -3,6 +3,7 @@
 
 #include "io/reply.h"
 #include "io/source.h"
+#include "manager/batch.h"
 #include "manager/control.h"
 #include "manager/internal.h"
 #include "manager/log.h"
@@ -147,6 +148,13 @@ static void remove_replies(struct manager *manager, const struct command *comman
     }
 }
 
+void manager_announce_batch(struct manager *manager, uint64_t count)
+{
+    manager->revision++;
+    if (manager->observer.jobs_changed)
+        manager->observer.jobs_changed(manager->observer.userdata, count);
+}
+
 void manager_announce(struct manager *manager, const struct command *command)
 {
     uint64_t changed = 0;
@@ -226,6 +234,14 @@ static int on_unsaved(sd_event_source *source, uint64_t usec, void *userdata)
     TAILQ_FOREACH (runner, &manager->runners, entry)
         runner_settle(runner);
     manager_run_bulks(manager);
+    batch_drop_leftovers(manager);
+    return 0;
+}
+
+static int on_batch(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source, (void)usec;
+    manager_expire_batches(userdata);
     return 0;
 }
 
@@ -300,6 +316,11 @@ static int add_sources(struct manager *manager)
         return r;
     /* One decision, after all that came back in this turn has been handled. */
     (void)sd_event_source_set_priority(manager->schedule_source, SD_EVENT_PRIORITY_NORMAL + 1);
+    r = sd_event_add_time(manager->event, &manager->batch_source, CLOCK_BOOTTIME, 0, TIMER_ACCURACY_USEC, on_batch,
+                          manager);
+    if (r < 0)
+        return r;
+    (void)sd_event_source_set_enabled(manager->batch_source, SD_EVENT_OFF);
     r = sd_event_add_defer(manager->event, &manager->counting_source, on_counting, manager);
     if (r < 0)
         return r;
@@ -362,6 +383,8 @@ int manager_new(const struct manager_options *options, struct manager **ret)
     LIST_INIT(&manager->farewells);
     LIST_INIT(&manager->additions);
     LIST_INIT(&manager->countings);
+    LIST_INIT(&manager->batchings);
+    TAILQ_INIT(&manager->waiting_additions);
     LIST_INIT(&manager->probings);
     manager->event = sd_event_ref(options->event);
     manager->store = options->store;
@@ -385,6 +408,7 @@ int manager_new(const struct manager_options *options, struct manager **ret)
     if (options->store_report)
         take_report(manager, options->store_report);
     manager_run_bulks(manager);
+    batch_drop_leftovers(manager);
     /* Best effort: what is not swept now is at the next start. */
     (void)io_sweep_replies(manager->io, manager->state_path, is_known, NULL, manager, &sweep);
     *ret = TAKE_PTR(manager);
@@ -446,8 +470,10 @@ struct manager *manager_free(struct manager *manager)
     manager_stop_probes(manager);
     manager_purge_connections(manager);
     manager_drop_farewells(manager);
+    batch_free_all(manager);
     sd_event_source_disable_unref(manager->mailbox_source);
     sd_event_source_disable_unref(manager->schedule_source);
+    sd_event_source_disable_unref(manager->batch_source);
     sd_event_source_disable_unref(manager->counting_source);
     sd_event_source_disable_unref(manager->wake_source);
     sd_event_source_disable_unref(manager->progress_source);

@@ -154,12 +154,20 @@ struct manager_failure {
 
 typedef void (*manager_done_t)(void *userdata, const struct manager_result *result);
 
+/* Of a batch in several calls. */
+struct manager_part {
+    const char *token; /* the caller's name for the batch, of its own making: 1 to BATCH_TOKEN_MAX bytes */
+    uint64_t offset;   /* jobs of the calls before */
+    bool more;         /* others follow: until the last is durable, nobody sees any of them */
+};
+
 /*
  * Queues jobs, all or none. 0: DONE runs exactly once, later, when the answer is durable or the jobs were refused. A
- * negative errno: refused at once, *ret_error says why, DONE will not run. The submissions are copied.
+ * negative errno: refused at once, *ret_error says why, DONE will not run. SUBMISSIONS may be emptied. PART is NULL
+ * where they stand alone.
  */
-int manager_add(struct manager *manager, uid_t caller, const struct manager_submission *submissions, size_t count,
-                manager_done_t done, void *userdata, struct manager_error *ret_error);
+int manager_add(struct manager *manager, uid_t caller, struct manager_submission *submissions, size_t count,
+                const struct manager_part *part, manager_done_t done, void *userdata, struct manager_error *ret_error);
 
 struct manager_filter {
     struct store_filter store;

@@ -2,6 +2,7 @@
 /* Adding jobs: check the values, look at the files, hand one command to the writer, answer when it is durable. */
 #include "io/reply.h"
 #include "io/source.h"
+#include "manager/batch.h"
 #include "manager/internal.h"
 
 #include "base/text.h"
@@ -26,12 +27,17 @@ struct look {
 
 struct addition {
     LIST_ENTRY(addition) entry;
+    TAILQ_ENTRY(addition) waiting;
     struct manager *manager;
+    uid_t caller;
+    struct manager_submission *submissions; /* while it waits for room */
+    size_t count;
+    struct batch_part part;
     struct command *command; /* ADD, until it is submitted */
     struct look *looks;
     size_t looks_left;
     struct manager_error error; /* the first one */
-    bool listed;
+    bool listed, is_waiting, is_adding;
     manager_done_t done;
     void *userdata;
 };
@@ -42,6 +48,17 @@ static struct addition *addition_free(struct addition *addition)
         return NULL;
     if (addition->listed)
         LIST_REMOVE(addition, entry);
+    if (addition->is_waiting) {
+        TAILQ_REMOVE(&addition->manager->waiting_additions, addition, waiting);
+        addition->manager->waiting_jobs -= addition->count;
+    }
+    if (addition->is_adding)
+        addition->manager->adding_jobs -= addition->count;
+    if (addition->part.batching)
+        batch_part_ended(&addition->part, false);
+    for (size_t i = 0; addition->submissions && i < addition->count; i++)
+        manager_submission_done(&addition->submissions[i]);
+    free(addition->submissions);
     command_free(addition->command);
     free(addition->looks);
     free(addition);
@@ -78,10 +95,15 @@ void manager_submission_done(struct manager_submission *submission)
     *submission = (struct manager_submission){0};
 }
 
+static void start_waiting(struct manager *manager);
+
 static void answer(struct addition *addition, const struct manager_result *result)
 {
+    struct manager *manager = addition->manager;
+
     addition->done(addition->userdata, result);
     addition_free(addition);
+    start_waiting(manager);
 }
 
 static void refuse(struct addition *addition)
@@ -100,6 +122,9 @@ static void describe_failure(struct addition *addition, const struct command *co
         (void)manager_fault_set(&addition->error, FAULT_ALREADY_EXISTS, 0,
                                 "the key \"%s\" belongs to another upload; choose another key, or --if-exists replace",
                                 job && job->key ? job->key : "");
+        break;
+    case ESTALE:
+        (void)batch_fault_given_up(&addition->error);
         break;
     case EDQUOT:
         (void)manager_fault_set(&addition->error, FAULT_LIMIT_REACHED, 0,
@@ -141,9 +166,18 @@ static void on_committed(struct command *command, void *userdata)
     if (!ids)
         (void)manager_fault_set(&result.error, FAULT_NO_MEMORY, 0,
                                 "the jobs are queued, but memory ran out for the answer");
+    bool is_part = addition->part.batching != NULL, is_visible = !is_part || addition->part.is_last;
+    uint64_t batch_jobs = addition->part.offset + addition->count;
+    if (is_part)
+        batch_part_ended(&addition->part, true);
     answer(addition, &result);
+    if (!is_visible)
+        return;
     manager_tell_runners(manager, command);
-    manager_announce(manager, command);
+    if (is_part)
+        manager_announce_batch(manager, batch_jobs);
+    else
+        manager_announce(manager, command);
     manager_reschedule(manager);
 }
 
@@ -169,21 +203,47 @@ static void source_fault(struct addition *addition, size_t index, int error)
     }
 }
 
-static void all_looked_at(struct addition *addition)
+static void submit(struct addition *addition)
 {
-    struct command *command;
+    struct command *command = TAKE_PTR(addition->command);
 
-    if (addition->error.fault != FAULT_NONE) {
-        refuse(addition);
-        return;
-    }
-    command = TAKE_PTR(addition->command);
     command->at = manager_now(addition->manager);
     for (size_t i = 0; i < command->jobs_count; i++)
         command->jobs[i]->created_usec = command->jobs[i]->queued_usec = command->at.realtime_usec;
+    if (addition->part.batching) {
+        command->batch_id = batch_id(addition->part.batching);
+        command->batch_offset = addition->part.offset;
+        command->batch_is_last = addition->part.is_last;
+    }
     command->done = on_committed;
     command->userdata = addition;
     manager_submit(addition->manager, command);
+}
+
+static struct addition *addition_of(struct batch_part *part)
+{
+    return (struct addition *)(void *)((char *)part - offsetof(struct addition, part));
+}
+
+void addition_submit_part(struct batch_part *part)
+{
+    submit(addition_of(part));
+}
+
+void addition_refuse_part(struct batch_part *part)
+{
+    struct addition *addition = addition_of(part);
+
+    (void)batch_fault_given_up(&addition->error);
+    refuse(addition);
+}
+
+static void all_looked_at(struct addition *addition)
+{
+    if (addition->error.fault == FAULT_NONE && !addition->part.batching)
+        submit(addition);
+    else if (addition->error.fault != FAULT_NONE || batch_part_ready(&addition->part, &addition->error) < 0)
+        refuse(addition);
 }
 
 static void refuse_empty(struct addition *addition, size_t index)
@@ -346,8 +406,94 @@ static int look_at(struct addition *addition, const struct manager_submission *s
     return 0;
 }
 
-int manager_add(struct manager *manager, uid_t caller, const struct manager_submission *submissions, size_t count,
-                manager_done_t done, void *userdata, struct manager_error *ret_error)
+/* A negative errno where nothing was begun; else its looks will end it. */
+static int start(struct addition *addition, const struct manager_submission *submissions, struct manager_error *error)
+{
+    struct manager *manager = addition->manager;
+
+    int r = fill_command(addition, addition->caller, submissions, addition->count, error);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < addition->count; i++) {
+        r = look_at(addition, &submissions[i], i);
+        if (r < 0 && addition->looks_left == 0)
+            return r;
+        if (r < 0) {
+            /* Those that are under way will end the addition. */
+            addition->error = *error;
+            break;
+        }
+    }
+    addition->is_adding = true;
+    manager->adding_jobs += addition->count;
+    LIST_INSERT_HEAD(&manager->additions, addition, entry);
+    addition->listed = true;
+    return 0;
+}
+
+static bool has_room(const struct manager *manager, size_t count)
+{
+    return manager->adding_jobs == 0 || manager->adding_jobs + count <= ADDING_JOBS_MAX;
+}
+
+static void start_waiting(struct manager *manager)
+{
+    struct addition *addition;
+
+    while (!manager->stopping && (addition = TAILQ_FIRST(&manager->waiting_additions)) != NULL &&
+           has_room(manager, addition->count)) {
+        struct manager_submission *submissions = TAKE_PTR(addition->submissions);
+        TAILQ_REMOVE(&manager->waiting_additions, addition, waiting);
+        manager->waiting_jobs -= addition->count;
+        addition->is_waiting = false;
+        struct manager_error error = {.fault = FAULT_NO_MEMORY, .text = "memory ran out; try again later"};
+        int r = start(addition, submissions, &error);
+        for (size_t i = 0; i < addition->count; i++)
+            manager_submission_done(&submissions[i]);
+        free(submissions);
+        if (r >= 0)
+            continue;
+        struct manager_result result = {.error = error};
+        addition->done(addition->userdata, &result);
+        addition_free(addition);
+    }
+}
+
+/* Takes the submissions over, until there is room. */
+static int wait_for_room(struct addition *addition, struct manager_submission *submissions, struct manager_error *error)
+{
+    struct manager *manager = addition->manager;
+
+    if (manager->waiting_jobs + addition->count > WAITING_ADD_MAX)
+        return manager_fault_set(error, FAULT_LIMIT_REACHED, -EDQUOT,
+                                 "%zu jobs are on their way into the queue; wait for the answers to earlier calls",
+                                 manager->adding_jobs + manager->waiting_jobs);
+    addition->submissions = calloc(addition->count, sizeof(*submissions));
+    if (!addition->submissions)
+        return -ENOMEM;
+    memcpy(addition->submissions, submissions, addition->count * sizeof(*submissions));
+    memset(submissions, 0, addition->count * sizeof(*submissions));
+    TAILQ_INSERT_TAIL(&manager->waiting_additions, addition, waiting);
+    manager->waiting_jobs += addition->count;
+    addition->is_waiting = true;
+    return 0;
+}
+
+static int accept_part(struct addition *addition, const struct manager_submission *submissions,
+                       const struct manager_part *part, struct manager_error *error)
+{
+    if (!part)
+        return 0;
+    for (size_t i = 0; i < addition->count; i++)
+        if (submissions[i].key && submissions[i].if_exists == IF_EXISTS_REPLACE)
+            return manager_fault_set(error, FAULT_INVALID_ARGUMENT, -EINVAL,
+                                     "if_exists=replace does not go with a batch in parts, where the old job would be "
+                                     "gone before the new one is there; use keep or fail");
+    return batch_accept(addition->manager, addition->caller, part, addition->count, &addition->part, error);
+}
+
+int manager_add(struct manager *manager, uid_t caller, struct manager_submission *submissions, size_t count,
+                const struct manager_part *part, manager_done_t done, void *userdata, struct manager_error *ret_error)
 {
     _cleanup_(addition_free_p) struct addition *addition = calloc(1, sizeof(*addition));
 
@@ -360,23 +506,19 @@ int manager_add(struct manager *manager, uid_t caller, const struct manager_subm
     if (!addition)
         return -ENOMEM;
     addition->manager = manager;
+    addition->caller = caller;
+    addition->count = count;
     addition->done = done;
     addition->userdata = userdata;
-    int r = fill_command(addition, caller, submissions, count, ret_error);
+    int r = accept_part(addition, submissions, part, ret_error);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < count; i++) {
-        r = look_at(addition, &submissions[i], i);
-        if (r < 0 && addition->looks_left == 0)
-            return r;
-        if (r < 0) {
-            /* Those that are under way will end the addition. */
-            addition->error = *ret_error;
-            break;
-        }
-    }
-    LIST_INSERT_HEAD(&manager->additions, addition, entry);
-    addition->listed = true;
+    if (TAILQ_EMPTY(&manager->waiting_additions) && has_room(manager, count))
+        r = start(addition, submissions, ret_error);
+    else
+        r = wait_for_room(addition, submissions, ret_error);
+    if (r < 0)
+        return r;
     (void)TAKE_PTR(addition);
     return 0;
 }
@@ -393,6 +535,10 @@ void manager_refuse_additions(struct manager *manager)
 {
     struct addition *addition, *next;
 
+    while ((addition = TAILQ_FIRST(&manager->waiting_additions)) != NULL) {
+        (void)manager_fault_stopping(&addition->error);
+        refuse(addition);
+    }
     for (addition = LIST_FIRST(&manager->additions); addition; addition = next) {
         next = LIST_NEXT(addition, entry);
         if (!addition->command)

@@ -177,7 +177,8 @@ static int write_job(struct lmdb_txn *txn, struct job *job, uint64_t id, struct 
     int r = batch ? schema_put_staged(txn, job) : schema_put_job(txn, NULL, job);
     if (r == 0 && batch)
         r = batch_note(batch, job);
-    if (r == 0)
+    /* What nobody sees is not announced. */
+    if (r == 0 && !batch)
         r = job_copy(job, &item->after);
     if (r < 0)
         return r;

@@ -228,6 +228,20 @@ def test_a_list_is_all_or_none_and_names_its_line(queue):
     assert added.code == 2 and "2" in added.err and states(queue) == {}, added
 
 
+def test_a_list_of_thousands_is_queued_all_or_none(queue):
+    """More than one call to the daemon carries: the last entry still decides over all."""
+    source, listing = queue.file(size=10), queue.path / "list"
+    lines = [f"{source}\t{CLOSED}{number}\n" for number in range(2500)]
+    listing.write_text("".join([*lines, f"{queue.path}/gone\t{CLOSED}gone\n"]), encoding="utf-8")
+    added = queue.bitsq("add", "--hold", "--from-file", listing)
+    assert added.code == 11 and added.out == "" and "gone" in added.err
+    assert queue.bitsq("list", "--json").json["jobs"] == []
+    listing.write_text("".join(lines), encoding="utf-8")
+    added = queue.bitsq("add", "--hold", "--from-file", listing)
+    assert added.code == 0 and len(added.ids) == 2500 == len(set(added.ids))
+    assert len(queue.bitsq("list", "--json").json["jobs"]) == 2500
+
+
 def test_a_url_from_a_file_stays_out_of_the_arguments_and_every_output(queue):
     secret = queue.path / "url"
     secret.write_text("http://127.0.0.1:9/x?signature=hunter2\n")
