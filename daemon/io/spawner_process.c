@@ -149,12 +149,12 @@ static void answer_slot(struct spawner_state *state, struct slot *slot)
         return;
     read_output(slot);
     read_error(slot);
-    send_answer(state, &slot->answer, slot->output, slot->error);
-    explicit_bzero(slot->output, sizeof(slot->output));
-    explicit_bzero(slot->error, sizeof(slot->error));
     close_pipe(&slot->output_fd);
     close_pipe(&slot->error_fd);
     slot->answered = true;
+    send_answer(state, &slot->answer, slot->output, slot->error);
+    explicit_bzero(slot->output, sizeof(slot->output));
+    explicit_bzero(slot->error, sizeof(slot->error));
 }
 
 /* ---- starting ---- */
@@ -296,9 +296,10 @@ static void reap(struct spawner_state *state, struct slot *slot)
         slot->answer.exit_status = info.si_status;
     else
         slot->answer.signal = info.si_status;
-    answer_slot(state, slot);
+    /* Whoever has the answer finds nothing of the program left. */
     close_pipe(&slot->exec_fd);
     slot->pid = 0;
+    answer_slot(state, slot);
 }
 
 static void take_signals(struct spawner_state *state)
