@@ -93,6 +93,7 @@ int verb_cancel(struct cli *cli, int argc, char **argv);
 int verb_retry(struct cli *cli, int argc, char **argv);
 int verb_remove(struct cli *cli, int argc, char **argv);
 int verb_set(struct cli *cli, int argc, char **argv);
+int verb_events(struct cli *cli, int argc, char **argv);
 int verb_reply(struct cli *cli, int argc, char **argv);
 int verb_probe(struct cli *cli, int argc, char **argv);
 int verb_credential(struct cli *cli, int argc, char **argv);

@@ -42,6 +42,10 @@ const struct verb verbs[] = {
     {"show", verb_show, "ID...", "everything about a job", NULL, NULL, false},
     {"watch", verb_watch, "[ID...]", "live view; one line per change where the output is no terminal",
      "Keys: q quits. The jobs go on.\n", NULL, false},
+    {"events", verb_events, "[OPTIONS]", "what happened in the queue, one line each",
+     "Numbers grow, also over restarts: with --since a program misses nothing, and is told where the journal does not\n"
+     "reach back so far.\n",
+     events_options, false},
     {"wait", verb_wait, "[OPTIONS] ID...", "block until jobs are done; the exit code says how it went",
      "0 done, 4 failed, 5 cancelled, 6 timeout, 10 of several some failed. Ctrl-C detaches (130): the jobs go on.\n",
      wait_options, false},

@@ -44,6 +44,7 @@ typedef struct bitsq_batch bitsq_batch;             /* uploads that are queued t
 typedef struct bitsq_filter bitsq_filter;           /* which jobs */
 typedef struct bitsq_query bitsq_query;             /* a walk over the jobs that match */
 typedef struct bitsq_job bitsq_job;                 /* a snapshot of one job */
+typedef struct bitsq_journal bitsq_journal;         /* what happened in the queue, kept and numbered */
 typedef struct bitsq_event bitsq_event;             /* something that happened in the queue */
 typedef struct bitsq_daemon bitsq_daemon;           /* a snapshot of what the daemon says about itself */
 typedef struct bitsq_probe bitsq_probe;             /* what was found out about a server */
@@ -318,6 +319,35 @@ const char *bitsq_probe_get_address(const bitsq_probe *probe);
  */
 int bitsq_probe_get_finding(const bitsq_probe *probe, size_t index, const char **ret_name, const char **ret_verdict,
                             const char **ret_text, const char **ret_remedy);
+
+/* ---- The journal ------------------------------------------------------------------------------------------------ */
+
+/*
+ * What happened in the queue, kept by the daemon under growing numbers, also over its restarts: who remembers the
+ * number of the last entry misses nothing. Stands before the first entry behind AFTER; 0: before the oldest that is
+ * kept. It belongs to this connection.
+ */
+int bitsq_client_open_journal(bitsq_client *client, uint64_t after, bitsq_journal **ret_journal);
+bitsq_journal *bitsq_journal_free(bitsq_journal *journal);
+
+/* 1: it stands on the next entry; 0: nothing more has happened. It may be called again whenever an event has come. */
+int bitsq_journal_next(bitsq_journal *journal);
+
+/* Of the entry on which it stands. Texts are valid until the next call of bitsq_journal_next(). */
+int bitsq_journal_has_gap(const bitsq_journal *journal); /* 1: entries between it and the one before are not kept */
+uint64_t bitsq_journal_get_sequence(const bitsq_journal *journal);
+uint64_t bitsq_journal_get_time(const bitsq_journal *journal); /* microseconds of CLOCK_REALTIME */
+/*
+ * "added", "started", "paused", "resumed", "retrying", "retried", "changed", "cancelling", "done", "failed",
+ * "cancelled", "removed"; a newer daemon may know others
+ */
+const char *bitsq_journal_get_type(const bitsq_journal *journal);
+uint64_t bitsq_journal_get_id(const bitsq_journal *journal);            /* of the job; 0: a command over many */
+uint64_t bitsq_journal_get_count(const bitsq_journal *journal);         /* jobs: 1, or those of a command over many */
+const char *bitsq_journal_get_name(const bitsq_journal *journal);       /* of the job, or "" */
+uint64_t bitsq_journal_get_next_attempt(const bitsq_journal *journal);  /* as the time; 0: none */
+const char *bitsq_journal_get_error_name(const bitsq_journal *journal); /* or "" */
+const char *bitsq_journal_get_error_message(const bitsq_journal *journal); /* or "" */
 
 /* ---- Following -------------------------------------------------------------------------------------------------- */
 

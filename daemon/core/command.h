@@ -104,6 +104,7 @@ struct command {
     struct job_update update;
 
     struct bulk *bulk;  /* BULK_BEGIN: owned */
+    uint64_t bulk_jobs; /* BULK_BEGIN: so many will change, for the journal */
     bool bulk_was_lost; /* BULK_STEP: its record could not be read, and is gone */
 
     /* 0 once durable; -EEXIST key in use by another upload, -EDQUOT the queue is full, -ENOSPC/-EIO not written */

@@ -296,6 +296,7 @@ static int submit_bulk(struct control *control)
         return -ENOMEM;
     }
     command->bulk = bulk;
+    command->bulk_jobs = control->matched - control->missing.count - control->refused.count;
     bulk->caller = control->caller;
     bulk->any_owner = control->filter.store.any_owner;
     bulk->verb = control->verb;

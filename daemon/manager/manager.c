@@ -21,7 +21,6 @@
 #define UNSAVED_RETRY_USEC  (5 * USEC_PER_SEC)
 #define PROGRESS_EVERY_USEC (500 * USEC_PER_MSEC)
 #define TIMER_ACCURACY_USEC USEC_PER_MSEC
-#define ANNOUNCED_MAX       100 /* items of one command that are announced one by one */
 
 uint64_t manager_random(void)
 {
@@ -166,7 +165,7 @@ void manager_announce(struct manager *manager, const struct command *command)
     if (changed == 0)
         return;
     manager->revision++;
-    if (changed > ANNOUNCED_MAX || command->type == COMMAND_BULK_STEP) {
+    if (changed > EVENTS_OF_COMMAND_MAX || command->type == COMMAND_BULK_STEP) {
         if (manager->observer.jobs_changed)
             manager->observer.jobs_changed(manager->observer.userdata, changed);
         return;
@@ -188,7 +187,7 @@ static void dispatch(struct manager *manager)
             continue;
         struct command *command = (struct command *)message;
         manager->commands_pending--;
-        bool was_large = command->items_count > ANNOUNCED_MAX;
+        bool was_large = command->items_count > EVENTS_OF_COMMAND_MAX;
         if (command->done)
             command->done(command, command->userdata);
         command_free(command);

@@ -2,6 +2,7 @@
 #include "store/batch.h"
 #include "store/bulk.h"
 #include "store/internal.h"
+#include "store/journal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -167,6 +168,8 @@ static int give_key_up(struct lmdb_txn *txn, const struct command *command, uint
     r = schema_put_job(txn, before, after);
     if (r < 0)
         return r;
+    if (before->state != after->state)
+        journal_put_change(txn, &cancel, before, after);
     *item = (struct command_item){.id = id, .before = before->state, .after = TAKE_PTR(after)};
     return 0;
 }
@@ -200,6 +203,17 @@ static int make_room_for_replaced(struct command *command, size_t replaced)
     return 0;
 }
 
+static void note_added(struct lmdb_txn *txn, const struct command *command, const struct plan *plans, size_t new_count)
+{
+    if (journal_counts(command->jobs_count)) {
+        journal_put_count(txn, command->jobs[0]->owner, EVENT_ADDED, new_count, command->at);
+        return;
+    }
+    for (size_t i = 0; i < command->jobs_count; i++)
+        if (plans[i].what != PLAN_KEEP)
+            journal_put_change(txn, command, NULL, command->jobs[i]);
+}
+
 static int write_jobs(struct store *store, struct lmdb_txn *txn, struct command *command, const struct plan *plans,
                       size_t new_count, size_t replaced_count, struct batch *batch)
 {
@@ -231,6 +245,8 @@ static int write_jobs(struct store *store, struct lmdb_txn *txn, struct command 
         schema_set_next_id(txn, id);
     if (batch)
         batch_put(txn, command, batch);
+    else
+        note_added(txn, command, plans, new_count);
     return txn->error;
 }
 
@@ -299,6 +315,8 @@ int apply_item(struct store *store, struct lmdb_txn *txn, const struct command *
         r = schema_put_job(txn, before, after);
     if (r == 0 && effect == JOB_REMOVED)
         schema_remove_job(txn, before);
+    if (r == 0 && effect != JOB_UNCHANGED && !journal_counts(command->items_count))
+        journal_put_change(txn, command, before, effect == JOB_REMOVED ? NULL : after);
     if (r == 0 && covering != 0)
         bulks_touch(txn, bulks, covering, item->id);
     if (r != 0 || effect == JOB_REMOVED)
@@ -313,6 +331,7 @@ void apply_command(struct store *store, struct lmdb_txn *txn, struct command *co
 {
     _cleanup_(bulks_done) struct bulks bulks = {.count = 0};
     bool is_verb = command->type == COMMAND_VERB;
+    uint64_t changed = 0;
 
     switch (command->type) {
     case COMMAND_BATCH_DROP:
@@ -340,11 +359,14 @@ void apply_command(struct store *store, struct lmdb_txn *txn, struct command *co
     for (size_t i = 0; i < command->items_count && command->result == 0 && txn->error == 0; i++) {
         int r = apply_item(store, txn, command, is_verb ? &bulks : NULL, &command->items[i]);
         command->items[i].result = r;
+        changed += r == 0;
         /* What an attempt learnt could not be put into the record: whoever waits for it to be durable must hear. */
         if (r < 0 && r != -ENOENT && !is_verb)
             command->result = r;
     }
     bulks_save(txn, &bulks);
+    if (journal_counts(command->items_count))
+        journal_put_count(txn, command->caller, event_of_verb(command->verb), changed, command->at);
 }
 
 void apply_reset(struct command *command)

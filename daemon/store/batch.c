@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "store/batch.h"
 
+#include "store/journal.h"
 #include "store/record.h"
 
 #include <assert.h>
@@ -171,6 +172,7 @@ void batch_put(struct lmdb_txn *txn, const struct command *command, struct batch
     remove_batch(txn, batch->id);
     schema_add_counts(txn, batch->owner, JOB_READY, batch->ready);
     schema_add_counts(txn, batch->owner, JOB_PAUSED, batch->paused);
+    journal_put_count(txn, batch->owner, EVENT_ADDED, batch->ready + batch->paused, command->at);
 }
 
 static int each_batch(struct lmdb_txn *txn, int (*each)(const struct batch *batch, void *userdata), void *userdata)

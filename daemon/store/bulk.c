@@ -2,6 +2,7 @@
 #include "store/bulk.h"
 
 #include "store/batch.h"
+#include "store/journal.h"
 #include "store/record.h"
 
 #include <assert.h>
@@ -250,7 +251,8 @@ static struct command verb_of(const struct bulk *bulk, struct moment at)
                             .change = &bulk->change,
                             .caller = bulk->caller,
                             .any_owner = bulk->any_owner,
-                            .at = at};
+                            .at = at,
+                            .items_count = SIZE_MAX}; /* one event for all stands with the intent */
 }
 
 int bulks_catch_up(const struct bulks *bulks, struct job *job, struct moment at, uint64_t *ret_covering)
@@ -339,6 +341,7 @@ int bulk_apply_begin(struct store *store, struct lmdb_txn *txn, struct command *
             return txn->error = r;
     }
     bulks_save(txn, &earlier);
+    journal_put_count(txn, bulk->caller, event_of_verb(bulk->verb), command->bulk_jobs, command->at);
     put_part(txn, bulk, PART_INTENT);
     put_part(txn, bulk, PART_PROGRESS);
     return txn->error;

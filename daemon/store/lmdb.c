@@ -350,3 +350,8 @@ bool lmdb_next(struct lmdb_cursor *cursor)
 {
     return move(cursor, (MDB_val){0}, MDB_NEXT);
 }
+
+bool lmdb_last(struct lmdb_cursor *cursor)
+{
+    return move(cursor, (MDB_val){0}, MDB_LAST);
+}

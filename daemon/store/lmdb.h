@@ -104,6 +104,7 @@ void lmdb_cursor_close(struct lmdb_cursor *cursor);
 /* The first entry at or behind KEY; an empty KEY means the very first. False at the end, or on an error. */
 bool lmdb_seek(struct lmdb_cursor *cursor, struct lmdb_bytes key);
 bool lmdb_next(struct lmdb_cursor *cursor);
+bool lmdb_last(struct lmdb_cursor *cursor);
 
 #define _cleanup_txn_    _cleanup_(lmdb_abort)
 #define _cleanup_cursor_ _cleanup_(lmdb_cursor_close)

@@ -72,7 +72,7 @@ static int remove_unfinished(int directory_fd)
     return unlinkat(directory_fd, QUEUE_NEW_NAME, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-static int fill_new(struct recovery *recovery, uint64_t first_id)
+static int fill_new(struct recovery *recovery, uint64_t first_id, uint64_t first_event)
 {
     _cleanup_free_ char *folder = NULL;
     _cleanup_(lmdb_close_p) struct lmdb *env = NULL;
@@ -84,11 +84,11 @@ static int fill_new(struct recovery *recovery, uint64_t first_id)
     if (r < 0)
         return r;
     lmdb_begin_write(env, &txn);
-    schema_create(&txn, recovery->marker.uuid, first_id);
+    schema_create(&txn, recovery->marker.uuid, first_id, first_event);
     return lmdb_commit(&txn);
 }
 
-static int create_queue(struct recovery *recovery, uint64_t first_id)
+static int create_queue(struct recovery *recovery, uint64_t first_id, uint64_t first_event)
 {
     int fd = recovery->options->directory_fd;
 
@@ -96,7 +96,7 @@ static int create_queue(struct recovery *recovery, uint64_t first_id)
     if (r == 0 && mkdirat(fd, QUEUE_NEW_NAME, 0700) < 0)
         r = -errno;
     if (r == 0)
-        r = fill_new(recovery, first_id);
+        r = fill_new(recovery, first_id, first_event);
     if (r == 0)
         r = sync_folder(fd, QUEUE_NEW_NAME);
     if (r == 0 && renameat(fd, QUEUE_NEW_NAME, fd, QUEUE_NAME) < 0)
@@ -121,7 +121,7 @@ static int open_fresh(struct recovery *recovery)
     recovery->marker.reserved = 0;
     int r = new_uuid(&recovery->marker);
     if (r == 0)
-        r = create_queue(recovery, 1);
+        r = create_queue(recovery, 1, 1);
     if (r < 0)
         return r;
     r = marker_write(recovery->options->directory_fd, &recovery->marker);
@@ -167,7 +167,7 @@ static int replace_queue(struct recovery *recovery)
         r = marker_write(recovery->options->directory_fd, &recovery->marker);
     if (r < 0)
         return fail(recovery, r, "the marker could not be written to the state folder");
-    return create_queue(recovery, recovery->marker.reserved + 1);
+    return create_queue(recovery, recovery->marker.reserved + 1, recovery->options->now.realtime_usec);
 }
 
 /* What can be told without opening it. -ENOENT: there is no queue; -EUCLEAN: it is damaged. */

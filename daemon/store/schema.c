@@ -139,13 +139,15 @@ void schema_set_version(struct lmdb_txn *txn, uint64_t version)
     put_number(txn, TABLE_META, LITERAL("schema"), version);
 }
 
-void schema_create(struct lmdb_txn *txn, const uint8_t uuid[static SCHEMA_UUID_BYTES], uint64_t first_id)
+void schema_create(struct lmdb_txn *txn, const uint8_t uuid[static SCHEMA_UUID_BYTES], uint64_t first_id,
+                   uint64_t first_event)
 {
     lmdb_put(txn, TABLE_META, LITERAL("magic"), LITERAL(MAGIC));
     schema_set_version(txn, SCHEMA_VERSION);
     lmdb_put(txn, TABLE_META, LITERAL("uuid"), (struct lmdb_bytes){uuid, SCHEMA_UUID_BYTES});
     put_number(txn, TABLE_META, LITERAL("next-id"), first_id);
     put_number(txn, TABLE_META, LITERAL("next-lane"), 1);
+    put_number(txn, TABLE_META, LITERAL("first-event"), first_event);
 }
 
 int schema_check(struct lmdb_txn *txn, uint8_t ret_uuid[static SCHEMA_UUID_BYTES], uint64_t *ret_version)
@@ -166,6 +168,13 @@ int schema_check(struct lmdb_txn *txn, uint8_t ret_uuid[static SCHEMA_UUID_BYTES
     memcpy(ret_uuid, uuid.data, SCHEMA_UUID_BYTES);
     *ret_version = version;
     return 0;
+}
+
+uint64_t schema_first_event(struct lmdb_txn *txn)
+{
+    uint64_t first = get_number(txn, TABLE_META, LITERAL("first-event"));
+
+    return first > 0 ? first : 1;
 }
 
 uint64_t schema_next_id(struct lmdb_txn *txn)

@@ -3,7 +3,7 @@
  * What lies in the tables, and the only code that writes them: an index entry changes in the same transaction as the
  * record that it comes from. Numbers in keys are big endian, so that their order is the order of the numbers.
  *
- *   meta        "magic", "schema", "uuid", "next-id", "next-lane"
+ *   meta        "magic", "schema", "uuid", "next-id", "next-lane", "first-event" (absent: 1)
  *   counts      owner u32 | state u8                     → jobs u64
  *   jobs        id u64                                   → record (codec.h)
  *   lanes       lane u64                                 → owner u32 | priority u8 | policy u8 = 0 | group NUL | host
@@ -47,13 +47,16 @@ struct lmdb_bytes schema_key_bytes(const struct schema_key *key);
 uint64_t schema_get_u64(const void *bytes);
 bool schema_is_u64(struct lmdb_bytes bytes);
 
-void schema_create(struct lmdb_txn *txn, const uint8_t uuid[static SCHEMA_UUID_BYTES], uint64_t first_id);
+void schema_create(struct lmdb_txn *txn, const uint8_t uuid[static SCHEMA_UUID_BYTES], uint64_t first_id,
+                   uint64_t first_event);
 /* -EPROTO: written by a newer version; -EUCLEAN: what makes a queue is not there. *ret_version may be an older one. */
 int schema_check(struct lmdb_txn *txn, uint8_t ret_uuid[static SCHEMA_UUID_BYTES], uint64_t *ret_version);
 /* The first so many tables are those of VERSION. */
 size_t schema_tables(uint64_t version);
 void schema_set_version(struct lmdb_txn *txn, uint64_t version);
 
+/* The sequence of the first event that this queue ever had. */
+uint64_t schema_first_event(struct lmdb_txn *txn);
 uint64_t schema_next_id(struct lmdb_txn *txn);
 void schema_set_next_id(struct lmdb_txn *txn, uint64_t id);
 

@@ -33,7 +33,7 @@ _bitsq()
 {
     local cur prev words cword verb="" i options=""
     local common="--json --json=lines --color --help"
-    local verbs="add list show watch wait pause resume cancel retry remove set reply probe credential
+    local verbs="add list show watch wait events pause resume cancel retry remove set reply probe credential
         daemon version help"
     local states="queued blocked connecting transferring replying retrying paused cancelling done failed cancelled"
 
@@ -79,6 +79,7 @@ _bitsq()
             --fragment-size --retry-delay --no-progress-timeout --url-file --empty --dry-run $access" ;;
         set) options="--state --group --all --quiet --yes --url-file" ;;
         reply) options="--output --quiet" ;;
+        events) options="--since --follow" ;;
         probe) options="--url-file --timeout --quiet $access" ;;
         credential) options="--user --token --token-file --token-command --auth --hosts --quiet" ;;
         list | ls) options="--state --group --all" ;;

@@ -20,7 +20,7 @@ function __bitsq_verb
     __fish_seen_subcommand_from $argv
 end
 
-set -l verbs add list ls show watch wait pause resume cancel retry remove set reply probe credential daemon version help
+set -l verbs add list ls show watch wait events pause resume cancel retry remove set reply probe credential daemon version help
 set -l states queued blocked connecting transferring replying retrying paused cancelling done failed cancelled
 set -l moving queued,blocked,connecting,transferring,replying,retrying
 
@@ -36,6 +36,7 @@ complete -c bitsq -n "not __bitsq_verb $verbs" -a cancel -d 'give uploads up'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a retry -d 'try failed jobs again'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a remove -d 'take finished jobs off the list'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a set -d 'change what jobs were added with'
+complete -c bitsq -n "not __bitsq_verb $verbs" -a events -d 'what happened in the queue'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a reply -d 'the reply of the application behind the server'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a probe -d 'can this server take uploads'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a credential -d 'keep a password or a token'
@@ -93,6 +94,8 @@ set -l settings priority group name url retry-delay no-progress-timeout fragment
 complete -c bitsq -n '__bitsq_verb set' -a "(printf '%s=\n' $settings)" -d 'setting'
 complete -c bitsq -n '__bitsq_verb set' -a "(__bitsq_jobs $moving,paused,failed)"
 complete -c bitsq -n '__bitsq_verb set probe' -l url-file -r -F -d 'read the URL from a file'
+complete -c bitsq -n '__bitsq_verb events' -l since -x -d 'only what came after this number'
+complete -c bitsq -n '__bitsq_verb events' -s f -l follow -d 'go on with what happens'
 complete -c bitsq -n '__bitsq_verb reply' -a '(__bitsq_jobs done,replying)'
 complete -c bitsq -n '__bitsq_verb reply' -s o -l output -r -F -d 'write it to a file'
 complete -c bitsq -n '__bitsq_verb probe' -l timeout -x -d 'give up after so long'
