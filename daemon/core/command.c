@@ -103,7 +103,9 @@ static int apply_cancel(struct job *job, const struct command *command)
 {
     if (job->state == JOB_CANCELLING)
         return 0;
-    bool nothing_to_tell = job->state == JOB_FAILED && job->session.session_id[0] == '\0';
+    /* A session that a request under way is about to have must be cancelled, too. */
+    bool may_get_session = job->state != JOB_FAILED && !command->nothing_flies;
+    bool nothing_to_tell = job->session.session_id[0] == '\0' && !may_get_session;
     job->session.cancel_requested_usec = command->at.realtime_usec;
     job->session.no_progress_usec = 0;
     job->next_attempt_usec = 0;

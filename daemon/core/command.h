@@ -92,6 +92,7 @@ struct command {
     bool batch_is_left; /* BATCH_DROP: another step is due */
 
     enum job_verb verb;
+    bool nothing_flies;              /* CANCEL: none of the jobs is under way, and none starts before this is durable */
     const struct job_change *change; /* SET: lives as long as the command */
     /*
      * Owned. ADD answers here too: id, and after = NULL where an old job was kept; behind the items of the new jobs

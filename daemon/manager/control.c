@@ -26,7 +26,7 @@ struct control {
     uid_t caller;
     enum job_verb verb;
     struct job_change change; /* with SET */
-    bool holds_starts;        /* counted in manager->url_changes */
+    bool holds_starts;        /* counted in manager->starts_held */
 
     struct manager_filter filter; /* its texts and ranges are copies */
     char *group, *key;
@@ -59,7 +59,7 @@ static struct control *control_free(struct control *control)
     if (control->counting)
         LIST_REMOVE(control, entry);
     if (control->holds_starts)
-        control->manager->url_changes--;
+        control->manager->starts_held--;
     job_change_done(&control->change);
     free(control->group);
     free(control->key);
@@ -71,6 +71,14 @@ static struct control *control_free(struct control *control)
     return NULL;
 }
 DEFINE_CLEANUP(struct control *, control_free);
+
+/* Until the command is durable no job starts. */
+static void hold_starts(struct control *control)
+{
+    if (!control->holds_starts)
+        control->manager->starts_held++;
+    control->holds_starts = true;
+}
 
 static const char *const verb_names[] = {
     [VERB_PAUSE] = "pause", [VERB_RESUME] = "resume", [VERB_CANCEL] = "cancel",
@@ -218,12 +226,17 @@ static int submit_verb(struct control *control, size_t count)
     command->any_owner = control->filter.store.any_owner;
     command->verb = control->verb;
     command->change = &control->change;
+    command->nothing_flies = true;
     command->items_count = 0;
+    /* A job that does not fly now, and cannot start, has nothing to tell its server if it has no session. */
+    if (control->verb == VERB_CANCEL)
+        hold_starts(control);
     for (size_t i = 0; i < count; i++) {
         if (is_running(control, control->ids[i]))
             note_refused(control, control->ids[i], manager_find_runner(control->manager, control->ids[i])->job->state);
         else
             command->items[command->items_count++].id = control->ids[i];
+        command->nothing_flies &= manager_find_runner(control->manager, control->ids[i]) == NULL;
     }
     command->done = on_applied;
     command->userdata = control;
@@ -463,8 +476,11 @@ static int take_filter(struct control *control, const struct manager_filter *fil
 /* A few jobs by their numbers need no counting: each answers for itself, also where it is not there. */
 static int begin(struct control *control)
 {
-    if (control->named_count == 0 || control->named_count > STORE_BATCH_MAX)
+    if (control->named_count == 0 || control->named_count > STORE_BATCH_MAX) {
+        /* What flies is what was seen to fly, also where counting takes many turns of the loop. */
+        hold_starts(control);
         return count_page(control);
+    }
     memcpy(control->ids, control->named, control->named_count * sizeof(*control->ids));
     control->matched = control->named_count;
     return submit_verb(control, control->named_count);
@@ -489,11 +505,9 @@ static int take_change(struct control *control, struct job_change *change, struc
         return manager_fault_set(error, FAULT_INVALID_ARGUMENT, -EINVAL, "%s", fault);
     control->change = *change;
     *change = (struct job_change){0};
-    /* Until it is durable nothing starts, so that none of these jobs begins with the URL that it had. */
-    if (control->change.url) {
-        manager->url_changes++;
-        control->holds_starts = true;
-    }
+    /* None of these jobs may begin with the URL that it had. */
+    if (control->change.url)
+        hold_starts(control);
     return 0;
 }
 

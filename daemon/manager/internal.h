@@ -53,7 +53,7 @@ struct manager {
     LIST_HEAD(, probing) probings;   /* also those that nobody waits for any more */
     size_t probings_count;
     bool stopping;
-    unsigned url_changes;            /* under way: nothing starts */
+    unsigned starts_held;            /* by commands that are not durable yet */
     LIST_HEAD(, batching) batchings; /* batches in parts, also those that are taken back */
     size_t batchings_count;
     TAILQ_HEAD(, addition) waiting_additions; /* until there is room */

@@ -127,7 +127,7 @@ int schedule_run(struct manager *manager)
 {
     _cleanup_(gathering_done) struct gathering gathering = {.manager = manager};
     struct sched_plan plan;
-    if (manager->url_changes > 0 || manager_bulks_hold_starts(manager))
+    if (manager->starts_held > 0 || manager_bulks_hold_starts(manager))
         return 0; /* decided anew when they are through */
     /* What flies stands in the index too: look past it. */
     size_t heads_max = manager->settings.max_active + manager->runners_count;

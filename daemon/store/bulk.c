@@ -244,7 +244,7 @@ int bulks_load(struct lmdb_txn *txn, struct bulks *ret)
     return txn->error;
 }
 
-static struct command verb_of(const struct bulk *bulk, struct moment at)
+static struct command verb_of(const struct bulk *bulk, struct moment at, bool flies)
 {
     return (struct command){.type = COMMAND_VERB,
                             .verb = bulk->verb,
@@ -252,6 +252,7 @@ static struct command verb_of(const struct bulk *bulk, struct moment at)
                             .caller = bulk->caller,
                             .any_owner = bulk->any_owner,
                             .at = at,
+                            .nothing_flies = !flies,
                             .items_count = SIZE_MAX}; /* one event for all stands with the intent */
 }
 
@@ -261,7 +262,7 @@ int bulks_catch_up(const struct bulks *bulks, struct job *job, struct moment at,
 
     for (size_t i = 0; i < bulks->count; i++) {
         const struct bulk *bulk = bulks->list[i];
-        const struct command verb = verb_of(bulk, at);
+        const struct command verb = verb_of(bulk, at, false);
         enum job_effect effect = JOB_UNCHANGED;
         const char *reason;
         if (!bulk_covers(bulk, job))
@@ -332,7 +333,7 @@ int bulk_apply_begin(struct store *store, struct lmdb_txn *txn, struct command *
     if (r < 0)
         return r;
     /* What flies is stopped or changed with the intent, and not when its turn comes. */
-    const struct command verb = verb_of(bulk, command->at);
+    const struct command verb = verb_of(bulk, command->at, true);
     for (size_t i = 0; i < command->items_count && txn->error == 0; i++) {
         struct command_item *item = &command->items[i];
         item->result = apply_item(store, txn, &verb, &earlier, item);
@@ -387,7 +388,8 @@ static int collect(struct store *store, struct lmdb_txn *txn, struct step *step)
 
 static int apply_items(struct store *store, struct lmdb_txn *txn, struct command *command, const struct bulk *bulk)
 {
-    const struct command verb = verb_of(bulk, command->at);
+    /* What flew had its turn with the intent, and nothing starts before the last step. */
+    const struct command verb = verb_of(bulk, command->at, false);
 
     for (size_t i = 0; i < command->items_count && txn->error == 0; i++) {
         int r = apply_item(store, txn, &verb, NULL, &command->items[i]);

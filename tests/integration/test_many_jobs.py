@@ -54,11 +54,11 @@ def test_jobs_that_refuse_and_numbers_without_a_job_are_told(home, busy):
     ids = busy.bus.add_many(home.file(size=10), URL, 1200, hold=True)
     for job in ids[:3]:
         busy.bus.verb(job, "Cancel")
-    settled(busy.bus, paused=1197, cancelling=3)
+    settled(busy.bus, paused=1197, cancelled=3)
     matched, failed, failures = busy.bus.control("resume", ids=[*ids, *range(9001, 9201)])
     assert (matched, failed, len(failures)) == (1400, 203, 100)
     assert failures[0] == (9001, "org.bitsq1.Error.NoSuchJob", 'there is no job 9001; "bitsq list" shows them')
-    settled(busy.bus, queued=1197, cancelling=3)
+    settled(busy.bus, queued=1197, cancelled=3)
     matched, failed, failures = busy.bus.control("resume", all=True)
     assert (matched, failed, len(failures)) == (1201, 1201, 100)
     assert failures[0][1] == "org.bitsq1.Error.InvalidState" and "only a paused job" in failures[0][2]
@@ -112,3 +112,12 @@ def test_ranges_have_a_bound_that_is_told(home):
         daemon.bus.control("pause", ids=list(range(1, 2 * 65537 + 1, 2)))
     assert refused.value.name == "LimitReached" and "65536 ranges" in refused.value.message
     assert daemon.bus.control("pause", ids=list(range(1, 2 * 65536 + 1, 2)))[:2] == (65536, 65536)
+
+
+def test_a_job_that_has_nothing_at_a_server_is_cancelled_without_waiting_for_a_slot(home, busy):
+    """A thousand of them would else take the slots of the uploads, one after the other."""
+    ids = busy.bus.add_many(home.file(size=10), URL, 1100)
+    assert busy.bus.control("cancel", ids=ids[:3])[:2] == (3, 0)
+    assert [busy.bus.job(job)["State"] for job in ids[:3]] == ["cancelled"] * 3
+    assert busy.bus.control("cancel", state=["queued"])[:2] == (1097, 0)
+    settled(busy.bus, cancelled=1100, transferring=1)

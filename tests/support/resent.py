@@ -65,6 +65,8 @@ class Account:
                     self.unprovoked += count
                 else:
                     self.resent[blamed, target] = self.resent.get((blamed, target), 0) + count
+            if refused:  # it counts as the fragment that was in force then, where none was seen before
+                self.bound.setdefault((life - 1, target), int(entry["headers"]["content-length"]) + fragment_min)
             for kill in range(life, len(kills)):  # in force until another one begins
                 self.bound[kill, target] = int(entry["headers"]["content-length"]) + fragment_min
 

@@ -135,7 +135,7 @@ static void a_group_and_ranges_select(void **state)
     assert_int_equal(begin(fixture, bulk), 0);
     reopen(fixture);
     finish(fixture);
-    assert_int_equal(fixture_count(fixture, JOB_CANCELLING), 201);
+    assert_int_equal(fixture_count(fixture, JOB_CANCELLED), 201);
     assert_indexes_match(fixture);
 }
 
@@ -165,7 +165,7 @@ static void what_is_not_allowed_meanwhile_changes_nothing(void **state)
     assert_int_equal(begin(fixture, new_bulk(VERB_CANCEL)), 0);
     assert_int_equal(fixture_verb(fixture, VERB_PAUSE, 2000), -EBUSY);
     finish(fixture);
-    assert_int_equal(fixture_count(fixture, JOB_CANCELLING), JOBS);
+    assert_int_equal(fixture_count(fixture, JOB_CANCELLED), JOBS);
 }
 
 static void commands_over_many_jobs_keep_their_order(void **state)

@@ -144,7 +144,7 @@ static void a_command_over_many_jobs_is_one_event(void **state)
     begin->bulk_jobs = 201;
     fixture_run(fixture, begin);
     fixture_run(fixture, step);
-    assert_int_equal(fixture_count(fixture, JOB_CANCELLING), 201);
+    assert_int_equal(fixture_count(fixture, JOB_CANCELLED), 201);
     assert_story(fixture, 202, "201 jobs cancelling\n");
 }
 
