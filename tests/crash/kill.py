@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Kills the daemon again and again while it uploads real files, and counts what that cost.
 
-    tests/crash/kill.py --kills 1000 --seed 7 --jobs 4        BITSQ_BUILD=build for another build folder
+    tests/crash/kill.py --kills 1000 --seed 7 --jobs 8        BITSQ_BUILD=build for another build folder
 
-Half of the kills come at named points of the exchange, which the server holds open until the daemon is dead; the others
-come at random moments, also while the daemon starts and while `bitsq add` queues: an id that it printed counts as a job.
-It prints a table and ends with 0 where no job was lost, no file
-differs, nothing arrived that nobody sent, and no kill cost more bytes than the fragment in force and FragmentMin.
+Half of the kills come at named points of one job's exchange, which the server holds open until the daemon is dead, while
+the other jobs upload to a second server; the others come at random moments, also while the daemon starts and while
+`bitsq add` queues: an id that it printed counts as a job. It prints a table and ends with 0 where no job was lost, no
+file differs or was delivered twice, nothing arrived that nobody sent, and no kill cost more bytes than the fragment in
+force and FragmentMin.
 """
 import argparse
 import random
@@ -30,6 +31,7 @@ SOURCE_MAX = 6 * 1024 * 1024
 CONFIG = {"FragmentMin": FRAGMENT_MIN, "FragmentMax": FRAGMENT_MAX, "RetryDelay": "50ms", "RetryDelayMax": "200ms",
           "MaxActive": 8, "MaxActivePerHost": 8}
 KILLS_A_PHASE = 50
+SLOWLY = "fragment: rate 2Mi; ack-delay 3ms"  # so that a kill meets many uploads on their way
 SERVERS = [("--mode", mode, "--partial", partial) for mode in ("msdn", "spec") for partial in ("keep", "discard")]
 
 # Where the daemon dies: (rule that holds the exchange open, packet and number that the log must show).
@@ -49,6 +51,28 @@ AFTER_CLOSE = "after the Ack to Close-Session"
 
 def microseconds():
     return time.monotonic_ns() // 1000
+
+
+def merged(servers):
+    """The requests that SERVERS saw; a connection is named by its server, too."""
+    return [{**entry, "connection": (server.port, entry["connection"])} for server in servers for entry in server.requests()]
+
+
+def delivered(entry):
+    """Whether this request made the server keep a file for good."""
+    return entry["packet"] == "close" and entry["session"] is not None and (
+        entry["status"] == 200 or "process" in str(entry["fault"] or ""))
+
+
+def in_flight(requests, times):
+    """For each of TIMES, how many targets had been asked for, and were delivered later or never."""
+    begin, end = {}, {}
+    for entry in requests:
+        if entry["packet"] == "create":
+            begin[entry["target"]] = min(entry["time_usec"], begin.get(entry["target"], entry["time_usec"]))
+        if delivered(entry):
+            end[entry["target"]] = entry["end_usec"]
+    return [sum(begin[target] <= time <= end.get(target, time) for target in begin) for time in times]
 
 
 def real_files():
@@ -74,7 +98,9 @@ class Harness:
         self.jobs = {}     # id -> (source, where it must stand at the end)
         self.phases = []   # accounts
         self.kills = {}    # point -> count
-        self.stray = self.differ = self.lost = self.failed = 0
+        self.servers = 0
+        self.flying = []   # jobs on their way, one number a kill
+        self.stray = self.differ = self.lost = self.failed = self.twice = 0
 
     def source(self):
         if self.random.random() < 0.1:
@@ -111,8 +137,8 @@ class Harness:
         self.kills[point] = self.kills.get(point, 0) + 1
         return microseconds()
 
-    def finish(self, server, times, jobs):
-        """Lets all JOBS end, and takes stock of what the server has."""
+    def finish(self, servers, times, jobs):
+        """Lets all JOBS end, and takes stock of what the servers have."""
         for job in jobs:
             try:
                 state = self.daemon.bus.wait(job, "done", "failed", "cancelled", deadline_s=300)
@@ -127,38 +153,52 @@ class Harness:
             if not target.is_file() or target.read_bytes() != source.read_bytes():
                 print(f"{target} is not {source}", file=sys.stderr)
                 self.differ += 1
+        requests = merged(servers)
+        sessions = {(entry["target"], entry["session"]) for entry in requests if delivered(entry)}
+        self.twice += len(sessions) - len({target for target, _ in sessions})
+        self.flying += in_flight(requests, times)
+        self.phases.append(resent.Account(requests, times, FRAGMENT_MIN))
+        for server in servers:
+            self.leave(server)
+
+    def leave(self, server):
+        """Ends SERVER; counts the files on it that no job sent."""
         expected = {target.name for target in [*(target for _, target in self.jobs.values()), *self.maybe]
                     if target.parent == server.root}
         self.stray += len({path.name for path in server.root.iterdir() if not path.name.startswith(".")} - expected)
-        self.phases.append(resent.Account(server.requests(), times, FRAGMENT_MIN))
         if server.stop() != 0:
             raise RuntimeError("the server ended badly")
         shutil.rmtree(server.root)
 
     def server(self, *rules):
-        number = len(self.phases)
+        self.servers += 1
         faults = [word for rule in rules for word in ("--fault", rule)]
-        return BitsServer(self.folder / str(number), *self.random.choice(SERVERS), *faults)
+        return BitsServer(self.folder / str(self.servers), *self.random.choice(SERVERS), *faults)
+
+    def large_source(self):
+        """Points on the second and third fragment need a file that has them."""
+        return self.random.choice([path for path in self.files if path.stat().st_size > 3 * FRAGMENT_MAX] or self.files)
 
     def named(self, point):
-        """One upload, one kill at POINT."""
+        """A kill at POINT of one upload, while others are on their way."""
         rule, packet, count = POINTS.get(point, (None, "close", 1))
-        server = self.server(*([rule] if rule else []))
-        # Named points on the second and third fragment need a file that has them.
-        large = [path for path in self.files if path.stat().st_size > 3 * FRAGMENT_MAX] or self.files
-        job = self.add(server, self.random.choice(large))
+        server, busy = self.server(*([rule] if rule else [])), self.server(SLOWLY)
+        jobs = [self.add(busy, self.source()) for _ in range(self.parallel - 1)]
+        poll(lambda: len(busy.requests("create")) >= len(jobs), "the others have begun")
+        jobs.append(self.add(server, self.large_source()))
+        jobs += [self.add(busy, self.source()) for _ in range(self.parallel)]  # take the place of those that end early
         poll(lambda: len(server.requests(packet)) >= count, lambda: f"{point}: the server saw {server.requests()}")
         times = [self.kill(point)]
         self.daemon.restart()
-        self.finish(server, times, [job])
+        self.finish([server, busy], times, jobs)
 
     def random_phase(self, kills):
         """Uploads in parallel; the daemon dies KILLS times at random moments."""
-        server = self.server("fragment: ack-delay 3ms")
+        server = self.server(SLOWLY)
         jobs, times = [], []
         while len(times) < kills:
-            running = sum(self.daemon.bus.job(job)["State"] not in ("done", "failed") for job in jobs[-20:])
-            jobs += [self.add(server, self.source()) for _ in range(self.parallel - running)]
+            waiting = sum(self.daemon.bus.job(job)["State"] not in ("done", "failed") for job in jobs[-4 * self.parallel:])
+            jobs += [self.add(server, self.source()) for _ in range(2 * self.parallel - waiting)]
             time.sleep(self.random.uniform(0, 0.3))  # the random moment itself, not a wait for anything
             adding = self.random.random() < 0.3 and self.start_add(server)
             if adding:
@@ -170,7 +210,7 @@ class Harness:
                 time.sleep(self.random.uniform(0, 0.1))
                 times.append(self.kill("at a random moment of the start"))
             self.daemon.restart()
-        self.finish(server, times, jobs)
+        self.finish([server], times, jobs)
 
     def run(self, kills):
         points = [*POINTS, AFTER_CLOSE]
@@ -196,9 +236,10 @@ class Harness:
         bounds = [bound for phase in self.phases for bound in phase.bound.values()]
         rows = [("kills", len(costs), "")]
         rows += [(f"  {point}", count, "") for point, count in self.kills.items()]
-        rows += [("jobs", len(self.jobs), ""), ("jobs lost", max(self.lost, self.ids_lost()), 0),
+        rows += [("jobs on their way at a kill, mean", f"{sum(self.flying) / max(1, len(self.flying)):.1f}", ""),
+                 ("jobs", len(self.jobs), ""), ("jobs lost", max(self.lost, self.ids_lost()), 0),
                  ("jobs failed", self.failed, 0), ("files that differ", self.differ, 0),
-                 ("files that nobody sent", self.stray, 0),
+                 ("files that nobody sent", self.stray, 0), ("files delivered twice", self.twice, 0),
                  ("re-sent bytes a kill, mean", sum(costs) // max(1, len(costs)), ""),
                  ("re-sent bytes a kill, most", max(costs, default=0), ""),
                  ("fragment in force + FragmentMin, mean", sum(bounds) // max(1, len(bounds)), ""),
@@ -219,7 +260,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=4, help="uploads at a time while the kills are random")
+    parser.add_argument("--jobs", type=int, default=8, help="uploads at a time")
     options = parser.parse_args()
     harness = Harness(options.seed, options.jobs)
     try:
