@@ -272,6 +272,7 @@ static enum job_effect apply_attempt(struct job *job, const struct command *comm
     case COMMAND_BATCH_DROP:
     case COMMAND_BULK_BEGIN:
     case COMMAND_BULK_STEP:
+    case COMMAND_PROVE:
         break;
     }
     assert(false);

@@ -33,6 +33,7 @@ enum command_type {
     COMMAND_BATCH_DROP, /* takes jobs of a batch back that never became visible; items[]: room for those of a step */
     COMMAND_BULK_BEGIN, /* `bulk`; items[]: jobs that it reaches at once */
     COMMAND_BULK_STEP,  /* the next step of the first bulk; items[]: room for the jobs of a step */
+    COMMAND_PROVE,      /* no items: writes again what stands there, which shows whether the queue can be written */
 };
 
 enum if_exists {

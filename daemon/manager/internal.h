@@ -68,7 +68,8 @@ struct manager {
     uint64_t revision;
     uint64_t run; /* random number of this run of the daemon */
 
-    int write_error; /* of the last commit; 0 = the store can be written */
+    int write_error;    /* of the last commit that failed; 0 = the store can be written */
+    bool proof_pending; /* that it can again */
     char write_error_text[PATH_MAX + 128];
     char set_aside_text[PATH_MAX + 700];
     char quarantine_text[256];
@@ -106,8 +107,11 @@ void manager_retry_unsaved(struct manager *manager);
 /* The stored states in which a job may be shown as one of STATES, bit 1 << enum shown_state. */
 uint32_t manager_stored_states(uint32_t states);
 
-/* The outcome of a commit: a failing store is shown, one that works again as well. */
+/* The outcome of a commit: a failing store is shown; one that seems to work again has to prove it. */
 void manager_note_commit(struct manager *manager, int result);
+
+/* What a person can do where a commit failed with RESULT; what waits is then written. */
+const char *manager_write_remedy(int result);
 
 /* A message for a store that refused RESULT. */
 void manager_write_fault(struct manager *manager, int result, struct manager_error *ret);

@@ -44,6 +44,18 @@ static void tell_degraded(struct manager *manager)
         manager->observer.degraded_changed(manager->observer.userdata);
 }
 
+const char *manager_write_remedy(int result)
+{
+    switch (-result) {
+    case ENOSPC:
+        return "free some space there";
+    case ENOMEM:
+        return "end other programs";
+    default:
+        return "see what the kernel's log says of the disk";
+    }
+}
+
 void manager_retry_unsaved(struct manager *manager)
 {
     uint64_t now;
@@ -53,23 +65,50 @@ void manager_retry_unsaved(struct manager *manager)
     (void)sd_event_source_set_enabled(manager->unsaved_source, SD_EVENT_ONESHOT);
 }
 
+static void on_proof(struct command *command, void *userdata)
+{
+    struct manager *manager = userdata;
+
+    manager->proof_pending = false;
+    if (command->result < 0) {
+        manager_note_commit(manager, command->result);
+        return;
+    }
+    manager->write_error = 0;
+    log_message(LOG_NOTICE, MESSAGE_DEGRADED, 0, "the queue can be written again");
+    tell_degraded(manager);
+}
+
+/* Nothing else may come to be written for long, and a commit that changed nothing has written nothing. */
+static void prove_writable(struct manager *manager)
+{
+    if (manager->write_error == 0 || manager->proof_pending || manager->stopping)
+        return;
+    struct command *command = command_new(COMMAND_PROVE, 0);
+    if (!command) {
+        manager_retry_unsaved(manager);
+        return;
+    }
+    command->done = on_proof;
+    command->userdata = manager;
+    manager->proof_pending = true;
+    manager_submit(manager, command);
+}
+
 void manager_note_commit(struct manager *manager, int result)
 {
     bool failing = result == -ENOSPC || result == -EIO || result == -ENOMEM;
 
     if (!failing) {
-        if (result >= 0 && manager->write_error != 0) {
-            manager->write_error = 0;
-            log_message(LOG_NOTICE, MESSAGE_DEGRADED, 0, "the queue can be written again");
-            tell_degraded(manager);
-        }
+        if (result >= 0)
+            prove_writable(manager);
         return;
     }
     if (manager->write_error != result) {
         manager->write_error = result;
         (void)snprintf(manager->write_error_text, sizeof(manager->write_error_text),
-                       "the queue in %s cannot be written: %s; free some space there, and what waits is written then",
-                       manager->state_directory, strerror(-result));
+                       "the queue in %s cannot be written: %s; %s, and what waits is written then",
+                       manager->state_directory, strerror(-result), manager_write_remedy(result));
         log_message(LOG_ERR, MESSAGE_DEGRADED, 0, "%s", manager->write_error_text);
         tell_degraded(manager);
     }
@@ -234,6 +273,7 @@ static int on_unsaved(sd_event_source *source, uint64_t usec, void *userdata)
         runner_settle(runner);
     manager_run_bulks(manager);
     batch_drop_leftovers(manager);
+    prove_writable(manager);
     return 0;
 }
 

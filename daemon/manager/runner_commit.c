@@ -125,6 +125,7 @@ static void log_end(const struct runner *runner)
     case COMMAND_BULK_BEGIN:
     case COMMAND_BULK_STEP:
     case COMMAND_CHECKPOINT:
+    case COMMAND_PROVE:
         break;
     }
 }

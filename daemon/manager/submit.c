@@ -141,9 +141,8 @@ static void describe_failure(struct addition *addition, const struct command *co
 
 void manager_write_fault(struct manager *manager, int result, struct manager_error *ret)
 {
-    (void)manager_fault_set(ret, FAULT_DEGRADED, 0,
-                            "the queue in %s cannot be written: %s; free some space there and try again",
-                            manager->state_directory, strerror(-result));
+    (void)manager_fault_set(ret, FAULT_DEGRADED, 0, "the queue in %s cannot be written: %s; %s, and try again",
+                            manager->state_directory, strerror(-result), manager_write_remedy(result));
 }
 
 static void on_committed(struct command *command, void *userdata)

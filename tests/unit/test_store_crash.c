@@ -182,6 +182,32 @@ static void no_id_is_given_out_that_the_marker_does_not_cover(void **state)
     run_apart(*state, check_marker_not_written);
 }
 
+static int prove(struct fixture *fixture)
+{
+    _cleanup_(command_free_p) struct command *command = command_new(COMMAND_PROVE, 0);
+
+    CHECK(command != NULL);
+    return fixture_run(fixture, command)->result;
+}
+
+static void check_proof(struct fixture *fixture)
+{
+    fixture_open(fixture);
+    CHECK(prove(fixture) == 0);
+    limit_file_size(16); /* not even the marker */
+    CHECK(prove(fixture) == -ENOSPC);
+    limit_file_size(4096); /* but no page of the queue */
+    CHECK(prove(fixture) < 0);
+    limit_file_size(RLIM_INFINITY);
+    CHECK(prove(fixture) == 0);
+    CHECK(fixture_add(fixture, fixture_job(1)) == 1);
+}
+
+static void a_queue_proves_that_it_can_be_written(void **state)
+{
+    run_apart(*state, check_proof);
+}
+
 static void a_full_map_takes_no_jobs_but_lets_them_end(void **state)
 {
     struct fixture *fixture = *state;
@@ -292,6 +318,7 @@ static const struct CMUnitTest tests[] = {
     CLOSED(what_was_acknowledged_survives_a_kill),
     CLOSED(a_full_disk_is_an_error_and_loses_nothing),
     CLOSED(no_id_is_given_out_that_the_marker_does_not_cover),
+    CLOSED(a_queue_proves_that_it_can_be_written),
     CLOSED(a_full_map_takes_no_jobs_but_lets_them_end),
     CLOSED(one_command_too_large_does_not_sink_the_others),
     OPEN(a_head_that_cannot_be_written_is_opened_anew),
