@@ -402,7 +402,9 @@ static int open_state(struct daemon *daemon)
     _cleanup_free_ char *message = NULL;
 
     int r = statedir_open(daemon->config.state_directory, &daemon->statedir, &message);
-    return r < 0 ? fatal(daemon, "%s", message ? message : strerror(-r)) : 0;
+    if (r < 0 && !message)
+        return fatal(daemon, "cannot use the state folder %s: %s", daemon->config.state_directory, strerror(-r));
+    return r < 0 ? fatal(daemon, "%s", message) : 0;
 }
 
 static int begin_background(struct daemon *daemon)
