@@ -273,6 +273,7 @@ static enum job_effect apply_attempt(struct job *job, const struct command *comm
     case COMMAND_BULK_BEGIN:
     case COMMAND_BULK_STEP:
     case COMMAND_PROVE:
+    case COMMAND_RETAIN:
         break;
     }
     assert(false);

@@ -34,6 +34,7 @@ enum command_type {
     COMMAND_BULK_BEGIN, /* `bulk`; items[]: jobs that it reaches at once */
     COMMAND_BULK_STEP,  /* the next step of the first bulk; items[]: room for the jobs of a step */
     COMMAND_PROVE,      /* no items: writes again what stands there, which shows whether the queue can be written */
+    COMMAND_RETAIN,     /* one step of `retain`; items[] are those that it changed */
 };
 
 enum if_exists {
@@ -56,6 +57,27 @@ struct job_update {
     uint64_t run;
     char server[64];
     char address[64];
+};
+
+/* A place among the finished jobs in the order of time, then id. */
+struct retain_place {
+    uint64_t finished_usec, id;
+};
+
+/*
+ * One step through the finished jobs, oldest first: those that finished before the cutoff are removed, and of those
+ * that are done or cancelled the oldest, until no more than keep_jobs of them are left. Nothing else ever is. A failed
+ * job whose session is still open at its server is cancelled first, as by `remove`.
+ */
+struct retain_step {
+    uint64_t cutoff_usec;      /* 0 = age is no reason */
+    uint64_t keep_jobs;        /* UINT64_MAX = their number is no reason */
+    struct retain_place after; /* where the step before ended; 0, 0 = at the beginning */
+
+    struct retain_place reached; /* the answer: where this one ended, */
+    bool more;                   /* whether there is more to look at, */
+    bool too_many;               /* whether more than keep_jobs are left, */
+    uint64_t oldest_usec;        /* and when the oldest that is left finished; 0 = none is left */
 };
 
 struct command_item {
@@ -104,6 +126,7 @@ struct command {
     size_t items_size; /* BULK_STEP: room for so many */
 
     struct job_update update;
+    struct retain_step retain;
 
     struct bulk *bulk;  /* BULK_BEGIN: owned */
     uint64_t bulk_jobs; /* BULK_BEGIN: so many will change, for the journal */

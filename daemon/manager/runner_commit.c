@@ -126,6 +126,7 @@ static void log_end(const struct runner *runner)
     case COMMAND_BULK_STEP:
     case COMMAND_CHECKPOINT:
     case COMMAND_PROVE:
+    case COMMAND_RETAIN:
         break;
     }
 }

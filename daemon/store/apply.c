@@ -283,7 +283,6 @@ static bool leaves_session(const struct command *command, const struct job *befo
            after->session.session_id[0] == '\0';
 }
 
-/* A record that cannot be decoded is as good as not there. */
 int apply_item(struct store *store, struct lmdb_txn *txn, const struct command *command, struct bulks *bulks,
                struct command_item *item)
 {
@@ -363,6 +362,9 @@ void apply_command(struct store *store, struct lmdb_txn *txn, struct command *co
     case COMMAND_BULK_STEP:
         command->result = bulk_apply_step(store, txn, command);
         return;
+    case COMMAND_RETAIN:
+        command->result = retain_apply(store, txn, command);
+        return;
     case COMMAND_VERB:
         command->result = bulks_load(txn, &bulks);
         break;
@@ -400,6 +402,8 @@ void apply_reset(struct command *command)
     if (steps)
         command->items_count = command->items_size;
     command->bulk_was_lost = false;
+    if (command->type == COMMAND_RETAIN)
+        retain_reset(command);
     for (size_t i = 0; i < command->jobs_count; i++)
         command->jobs[i]->id = 0;
     command->failed_job = 0;

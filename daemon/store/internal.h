@@ -76,7 +76,8 @@ int recover_queue(const struct store_options *options, const struct store_sizes 
 /* apply.c: carries COMMAND out in TXN. What concerns it alone is its result; LMDB's error is txn->error. */
 struct bulks;
 /*
- * One item of a verb or of an attempt's command: returns its result. BULKS may be NULL: those that COMMAND must find
+ * One item of a verb or of an attempt's command: returns its result; a record that cannot be decoded is as good as not
+ * there. BULKS may be NULL: those that COMMAND must find
  * carried out.
  */
 int apply_item(struct store *store, struct lmdb_txn *txn, const struct command *command, struct bulks *bulks,
@@ -84,6 +85,10 @@ int apply_item(struct store *store, struct lmdb_txn *txn, const struct command *
 void apply_command(struct store *store, struct lmdb_txn *txn, struct command *command);
 /* As it was before apply_command(), for another try. */
 void apply_reset(struct command *command);
+
+/* retain.c: one step of COMMAND_RETAIN in TXN, as apply_command(). */
+int retain_apply(struct store *store, struct lmdb_txn *txn, struct command *command);
+void retain_reset(struct command *command);
 
 /* writer.c */
 void *writer_run(void *store);

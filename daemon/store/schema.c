@@ -77,7 +77,7 @@ bool schema_has_group_entry(const struct job *job)
     return strcmp(job->group, "default") != 0;
 }
 
-static void key_finished(struct schema_key *key, uint64_t finished_usec, uint64_t id)
+void schema_key_finished(struct schema_key *key, uint64_t finished_usec, uint64_t id)
 {
     key->size = 0;
     key_add_number(key, finished_usec, 8);
@@ -430,10 +430,10 @@ static void index_change(struct lmdb_txn *txn, const struct job *before, const s
         }
     }
     if ((before ? before->finished_usec : 0) != (after ? after->finished_usec : 0)) {
-        key_finished(&key, before ? before->finished_usec : 0, job->id);
+        schema_key_finished(&key, before ? before->finished_usec : 0, job->id);
         if (before && before->finished_usec != 0)
             (void)lmdb_delete(txn, TABLE_FINISHED, schema_key_bytes(&key));
-        key_finished(&key, after ? after->finished_usec : 0, job->id);
+        schema_key_finished(&key, after ? after->finished_usec : 0, job->id);
         if (after && after->finished_usec != 0)
             lmdb_put(txn, TABLE_FINISHED, schema_key_bytes(&key), nothing);
     }

@@ -42,6 +42,7 @@ void schema_key_state(struct schema_key *key, uid_t owner, enum job_state state,
 void schema_key_sched(struct schema_key *key, uint64_t lane, uint64_t due_usec, uint64_t id);
 void schema_key_key(struct schema_key *key, uid_t owner, const char *text);
 void schema_key_group(struct schema_key *key, uid_t owner, const char *group, uint64_t id);
+void schema_key_finished(struct schema_key *key, uint64_t finished_usec, uint64_t id);
 bool schema_has_group_entry(const struct job *job);
 struct lmdb_bytes schema_key_bytes(const struct schema_key *key);
 uint64_t schema_get_u64(const void *bytes);

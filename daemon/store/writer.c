@@ -169,6 +169,8 @@ static void commit_quarantine(struct store *store, uint64_t *ids, size_t ids_cou
 
 static size_t records_of(const struct command *command)
 {
+    if (command->type == COMMAND_RETAIN)
+        return STORE_BATCH_MAX;
     return command->type == COMMAND_ADD ? command->jobs_count : command->items_count;
 }
 

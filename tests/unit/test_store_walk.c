@@ -55,6 +55,14 @@ static struct command *draw_command(uint32_t *seed, uint64_t last_id)
 
     if (kind < 3)
         return draw_add(seed);
+    if (kind == 9 && draw(seed, 2) == 0) {
+        struct command *retain = command_new(COMMAND_RETAIN, 0);
+        assert_non_null(retain);
+        retain->at.realtime_usec = FIXTURE_NOW + draw(seed, 1000);
+        retain->retain.cutoff_usec = FIXTURE_NOW + draw(seed, 300);
+        retain->retain.keep_jobs = draw(seed, 20);
+        return retain;
+    }
     for (size_t i = 0; i < ELEMENTS(ids); i++)
         ids[i] = 1 + draw(seed, (uint32_t)last_id + 2);
     if (kind < 7) {
