@@ -52,6 +52,8 @@ static const struct key keys[] = {
      "100ms to 1d"},
     {SECTION, "MaxJobs", KIND_COUNT, FIELD(max_jobs), 1, STORE_JOBS_MAX, "1 to 2000000"},
     {SECTION, "MaxJobsPerUser", KIND_COUNT, FIELD(max_jobs_per_user), 1, STORE_JOBS_MAX, "1 to 2000000"},
+    {SECTION, "RetainDays", KIND_COUNT, FIELD(retain_days), 0, RETAIN_DAYS_MAX, "0 to 3650, 0 = for ever"},
+    {SECTION, "RetainJobs", KIND_COUNT, FIELD(retain_jobs), 0, STORE_JOBS_MAX, "0 to 2000000, 0 = any number"},
     {TEST_SECTION, "FragmentFloor", KIND_SIZE, FIELD(fragment_floor_bytes), 1, FRAGMENT_FLOOR_BYTES, "1 to 5KiB"},
     {TEST_SECTION, "BatchTimeout", KIND_DURATION, FIELD(batch_timeout_usec), USEC_PER_MSEC, USEC_PER_DAY, "1ms to 1d"},
     {TEST_SECTION, "IdleExit", KIND_DURATION, FIELD(idle_exit_usec), USEC_PER_MSEC, USEC_PER_DAY, "1ms to 1d"},

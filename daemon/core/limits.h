@@ -75,13 +75,14 @@
 #define STORE_RECORD_MAX      (24 * KIB) /* bytes of one encoded job: all its texts at their longest fit */
 #define STORE_JOBS_MAX        UINT64_C(2000000)
 #define STORE_RESERVE_BYTES   (64 * MIB) /* of the map, kept free so that deletes and final states always fit */
-#define STORE_ID_BLOCK        1000       /* job ids that the marker file reserves at a time */
-#define EVENTS_MAX            100000     /* events that the journal keeps: a third of a MiB for a thousand */
-#define EVENTS_OF_COMMAND_MAX 100        /* jobs of one command that are told one by one, beyond that by their number */
-#define BULKS_MAX             64         /* commands over many jobs that are under way */
-#define BULK_RANGES_MAX       65536      /* of ids that such a command may name: 1 MiB in the store */
-#define BULK_TOUCHED_MAX      10000      /* jobs that had a command of their own meanwhile */
-#define STORE_PAGE_ROWS_MAX   1000       /* rows of one query page */
+#define RETAIN_DAYS_MAX       3650
+#define STORE_ID_BLOCK        1000   /* job ids that the marker file reserves at a time */
+#define EVENTS_MAX            100000 /* events that the journal keeps: a third of a MiB for a thousand */
+#define EVENTS_OF_COMMAND_MAX 100    /* jobs of one command that are told one by one, beyond that by their number */
+#define BULKS_MAX             64     /* commands over many jobs that are under way */
+#define BULK_RANGES_MAX       65536  /* of ids that such a command may name: 1 MiB in the store */
+#define BULK_TOUCHED_MAX      10000  /* jobs that had a command of their own meanwhile */
+#define STORE_PAGE_ROWS_MAX   1000   /* rows of one query page */
 #define STORE_SCAN_ROWS_MAX   4000 /* records one query may look at before it returns a short page: 6 ms of the loop */
 
 /* The bus. */

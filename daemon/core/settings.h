@@ -21,6 +21,8 @@ struct settings {
     uint64_t response_timeout_usec;
     uint64_t max_jobs;
     uint64_t max_jobs_per_user;
+    uint64_t retain_days; /* 0 = age is no reason to forget a finished job */
+    uint64_t retain_jobs; /* that ended well; 0 = any number */
     uint64_t
         batch_timeout_usec;  /* until a batch whose next part does not come is given up; another value only in tests */
     uint64_t idle_exit_usec; /* of a daemon that was started on demand; another value only in tests */
@@ -40,6 +42,8 @@ struct settings {
         .response_timeout_usec = 5 * USEC_PER_MIN,     \
         .max_jobs = STORE_JOBS_MAX,                    \
         .max_jobs_per_user = STORE_JOBS_MAX,           \
+        .retain_days = 30,                             \
+        .retain_jobs = 10000,                          \
         .batch_timeout_usec = USEC_PER_MIN,            \
         .idle_exit_usec = 10 * USEC_PER_MIN,           \
     })

@@ -27,8 +27,11 @@ void manager_read_wall_clock(struct manager *manager)
 
     manager->anchor_wall_usec = moment_now().realtime_usec;
     manager->anchor_boot_usec = manager_boot_usec();
-    if (before != 0) /* the same stretch of time, in the new reckoning */
-        manager->awake_since_usec = usec_sub(usec_add(manager->awake_since_usec, manager->anchor_wall_usec), before);
+    if (before == 0)
+        return;
+    /* the same stretch of time, in the new reckoning */
+    manager->awake_since_usec = usec_sub(usec_add(manager->awake_since_usec, manager->anchor_wall_usec), before);
+    manager_retain_clock_set(manager, before, manager->anchor_wall_usec);
 }
 
 struct moment manager_now(struct manager *manager)

@@ -68,6 +68,12 @@ struct manager {
     uint64_t revision;
     uint64_t run; /* random number of this run of the daemon */
 
+    sd_event_source *retain_source;   /* the oldest finished job becomes too old */
+    uint64_t retain_since_usec;       /* nothing counts as finished before this; see retain.c */
+    struct retain_place retain_place; /* up to here only failed jobs are left that are young enough */
+    uint64_t retain_removed;          /* by the pass that is under way */
+    bool retaining, retain_from_start, retain_again;
+
     int write_error;    /* of the last commit that failed; 0 = the store can be written */
     bool proof_pending; /* that it can again */
     char write_error_text[PATH_MAX + 128];
@@ -123,6 +129,14 @@ bool manager_needs_access(const struct access *choices);
 
 /* The runner's job has left its hands; frees it. */
 void manager_runner_ended(struct manager *manager, struct runner *runner);
+
+/* retain.c: looks for finished jobs that have to go; a pass that is under way is followed by another one. */
+int manager_retain_init(struct manager *manager);
+void manager_retain(struct manager *manager);
+/* COMMAND came back: it may have finished a job. */
+void manager_retain_after(struct manager *manager, const struct command *command);
+/* The queue's time was set from BEFORE to AFTER. */
+void manager_retain_clock_set(struct manager *manager, uint64_t before_usec, uint64_t after_usec);
 
 /* clock.c */
 struct moment manager_now(struct manager *manager);

@@ -229,6 +229,7 @@ static void dispatch(struct manager *manager)
         bool was_large = command->items_count > EVENTS_OF_COMMAND_MAX;
         if (command->done)
             command->done(command, command->userdata);
+        manager_retain_after(manager, command);
         command_free(command);
         /* The allocator would keep what a batch took; an idle daemon is to be small. */
         if (was_large)
@@ -379,7 +380,7 @@ static int add_sources(struct manager *manager)
     if (r < 0)
         return r;
     (void)sd_event_source_set_enabled(manager->unsaved_source, SD_EVENT_OFF);
-    return 0;
+    return manager_retain_init(manager);
 }
 
 static void take_report(struct manager *manager, const struct store_report *report)
@@ -463,6 +464,7 @@ void manager_set_settings(struct manager *manager, const struct settings *settin
 {
     manager->settings = *settings;
     manager_reschedule(manager);
+    manager_retain(manager);
 }
 
 int manager_set_access(struct manager *manager, struct access_rules *rules, const char *credential_directory)
@@ -517,6 +519,7 @@ struct manager *manager_free(struct manager *manager)
     sd_event_source_disable_unref(manager->wake_source);
     sd_event_source_disable_unref(manager->progress_source);
     sd_event_source_disable_unref(manager->unsaved_source);
+    sd_event_source_disable_unref(manager->retain_source);
     sd_event_unref(manager->event);
     free(manager->state_directory);
     free(manager->state_path);

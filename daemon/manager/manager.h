@@ -111,6 +111,7 @@ struct manager *manager_free(struct manager *manager);
 DEFINE_CLEANUP(struct manager *, manager_free);
 
 void manager_set_observer(struct manager *manager, const struct manager_observer *observer);
+/* Also the beginning: the first scheduling decision becomes due, and the first look for jobs that nobody needs. */
 void manager_set_settings(struct manager *manager, const struct settings *settings);
 /*
  * Takes RULES over and leaves none; a copy of CREDENTIAL_DIRECTORY, NULL = the default. They count from the next

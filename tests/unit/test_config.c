@@ -67,6 +67,8 @@ static void no_file_means_the_defaults(void **state)
     assert_int_equal(config.settings.max_active, 4);
     assert_int_equal(config.settings.max_active_per_host, 2);
     assert_int_equal(config.settings.fragment_max_bytes, 24 * MIB);
+    assert_int_equal(config.settings.retain_days, 30);
+    assert_int_equal(config.settings.retain_jobs, 10000);
     (void)snprintf(expected, sizeof(expected), "%s/.local/state/bitsq", fixture->folder);
     assert_string_equal(config.state_directory, expected);
     config_done(&config);
