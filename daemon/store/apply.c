@@ -128,7 +128,7 @@ static int check_quota(const struct store *store, struct lmdb_txn *txn, struct c
     }
     /* What deletes and ends jobs must still fit when the map is full of jobs. */
     if (has_new && !lmdb_has_room(txn, store->sizes.reserve_bytes))
-        return txn->error < 0 ? txn->error : -ENOSPC;
+        return txn->error < 0 ? txn->error : -EFBIG;
     return txn->error;
 }
 
@@ -326,7 +326,7 @@ int apply_item(struct store *store, struct lmdb_txn *txn, const struct command *
     return 0;
 }
 
-/* All that a new job takes: the marker, room, and a transaction that writes. One without a change would prove nothing.
+/* All that a new job takes: the marker, and a transaction that writes. One without a change would prove nothing.
  */
 static int apply_prove(struct store *store, struct lmdb_txn *txn)
 {
@@ -334,8 +334,6 @@ static int apply_prove(struct store *store, struct lmdb_txn *txn)
 
     if (r < 0)
         return writer_classify(store, r);
-    if (!lmdb_has_room(txn, store->sizes.reserve_bytes))
-        return txn->error < 0 ? txn->error : -ENOSPC;
     schema_set_next_id(txn, schema_next_id(txn));
     return 0;
 }

@@ -208,9 +208,9 @@ static void a_queue_proves_that_it_can_be_written(void **state)
     run_apart(*state, check_proof);
 }
 
-static void a_full_map_takes_no_jobs_but_lets_them_end(void **state)
+/* Adds jobs until there is no room for more. Returns the last id. */
+static uint64_t fill_map(struct fixture *fixture)
 {
-    struct fixture *fixture = *state;
     uint64_t last = 0;
     int r;
 
@@ -218,8 +218,17 @@ static void a_full_map_takes_no_jobs_but_lets_them_end(void **state)
     fixture_open(fixture);
     while ((r = fixture_try_add(fixture, fixture_job((unsigned)last), IF_EXISTS_FAIL)) == 0)
         assert_true(++last < 100000);
-    assert_int_equal(r, -ENOSPC);
+    /* Not the disk is full, and a caller must not be told so. */
+    assert_int_equal(r, -EFBIG);
     assert_true(last > 100);
+    return last;
+}
+
+static void a_full_map_takes_no_jobs_but_lets_them_end(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t last = fill_map(fixture);
+
     for (uint64_t id = 1; id <= last; id++) {
         _cleanup_(command_free_p) struct command *done = command_new(COMMAND_DONE, 1);
         done->items[0].id = id;
@@ -231,6 +240,98 @@ static void a_full_map_takes_no_jobs_but_lets_them_end(void **state)
         assert_int_equal(fixture_verb(fixture, VERB_REMOVE, id), 0);
     /* And what was freed can be used again. */
     assert_int_equal(fixture_try_add(fixture, fixture_job(1), IF_EXISTS_FAIL), 0);
+}
+
+static void a_full_map_lets_jobs_be_paused_cancelled_and_forgotten(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t last = fill_map(fixture);
+    _cleanup_(command_free_p) struct command *retain = command_new(COMMAND_RETAIN, 0);
+
+    for (uint64_t id = 1; id <= last; id++) {
+        _cleanup_(command_free_p) struct command *gone = command_new(COMMAND_GONE, 1);
+        gone->items[0].id = id;
+        gone->at.realtime_usec = FIXTURE_NOW;
+        assert_int_equal(fixture_verb(fixture, VERB_PAUSE, id), 0);
+        assert_int_equal(fixture_verb(fixture, VERB_RESUME, id), 0);
+        assert_int_equal(fixture_verb(fixture, VERB_CANCEL, id), 0);
+        fixture_run(fixture, gone);
+        assert_int_equal(gone->result, 0);
+    }
+    assert_int_equal(fixture_try_add(fixture, fixture_job(1), IF_EXISTS_FAIL), -EFBIG);
+    retain->retain = (struct retain_step){.cutoff_usec = FIXTURE_NOW + 1, .keep_jobs = UINT64_MAX};
+    fixture_run(fixture, retain);
+    assert_int_equal(retain->result, 0);
+    assert_int_equal(retain->items_count, last < STORE_BATCH_MAX ? last : STORE_BATCH_MAX);
+    assert_int_equal(fixture_try_add(fixture, fixture_job(1), IF_EXISTS_FAIL), 0);
+}
+
+static bool has_room(struct fixture *fixture, uint64_t bytes)
+{
+    _cleanup_txn_ struct lmdb_txn txn;
+
+    lmdb_begin_write(fixture->store->env, &txn);
+    bool room = lmdb_has_room(&txn, bytes);
+    assert_int_equal(txn.error, 0);
+    return room;
+}
+
+static void a_job_needs_the_whole_reserve_and_not_one_byte_more(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t room = 0;
+
+    fixture->sizes = (struct store_sizes){.map_bytes = SMALL_MAP, .reserve_bytes = 0};
+    fixture_open(fixture);
+    fixture_add(fixture, fixture_job(1));
+    for (uint64_t bit = SMALL_MAP; bit > 0; bit /= 2)
+        room += has_room(fixture, room + bit) ? bit : 0;
+    assert_in_range(room, 1, SMALL_MAP - 1);
+    fixture->store->sizes.reserve_bytes = room + 1;
+    assert_int_equal(fixture_try_add(fixture, fixture_job(2), IF_EXISTS_FAIL), -EFBIG);
+    fixture->store->sizes.reserve_bytes = room;
+    assert_int_equal(fixture_try_add(fixture, fixture_job(2), IF_EXISTS_FAIL), 0);
+}
+
+#define REUSE_WARM   20 /* rounds after which the file has its size */
+#define REUSE_ROUNDS 200
+#define REUSE_JOBS   100
+
+static void come_and_go(struct fixture *fixture)
+{
+    struct job *jobs[REUSE_JOBS];
+    uint64_t ids[REUSE_JOBS];
+    _cleanup_(command_free_p) struct command *done = command_new(COMMAND_DONE, REUSE_JOBS);
+
+    for (unsigned i = 0; i < REUSE_JOBS; i++)
+        jobs[i] = fixture_job(i);
+    _cleanup_(command_free_p) struct command *add = fixture_add_command(jobs, REUSE_JOBS, IF_EXISTS_FAIL);
+    fixture_run(fixture, add);
+    assert_int_equal(add->result, 0);
+    for (unsigned i = 0; i < REUSE_JOBS; i++)
+        done->items[i].id = ids[i] = add->items[i].id;
+    done->at.realtime_usec = FIXTURE_NOW;
+    fixture_run(fixture, done);
+    assert_int_equal(done->result, 0);
+    assert_int_equal(fixture_count(fixture, JOB_DONE), REUSE_JOBS);
+    _cleanup_(command_free_p) struct command *gone = fixture_verb_command(VERB_REMOVE, ids, REUSE_JOBS);
+    fixture_run(fixture, gone);
+    assert_int_equal(gone->result, 0);
+    assert_int_equal(fixture_count(fixture, JOB_DONE), 0);
+}
+
+static void jobs_that_come_and_go_do_not_let_the_file_grow(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t warm = 0;
+
+    for (unsigned round = 1; round <= REUSE_ROUNDS; round++) {
+        come_and_go(fixture);
+        if (round == REUSE_WARM)
+            warm = lmdb_needed_bytes(fixture->store->env);
+    }
+    assert_true(warm > 0);
+    assert_in_range(lmdb_needed_bytes(fixture->store->env), 1, warm + warm / 4);
 }
 
 static void one_command_too_large_does_not_sink_the_others(void **state)
@@ -320,6 +421,9 @@ static const struct CMUnitTest tests[] = {
     CLOSED(no_id_is_given_out_that_the_marker_does_not_cover),
     CLOSED(a_queue_proves_that_it_can_be_written),
     CLOSED(a_full_map_takes_no_jobs_but_lets_them_end),
+    CLOSED(a_full_map_lets_jobs_be_paused_cancelled_and_forgotten),
+    CLOSED(a_job_needs_the_whole_reserve_and_not_one_byte_more),
+    OPEN(jobs_that_come_and_go_do_not_let_the_file_grow),
     CLOSED(one_command_too_large_does_not_sink_the_others),
     OPEN(a_head_that_cannot_be_written_is_opened_anew),
     OPEN(a_queue_that_cannot_be_opened_anew_heals_later),
