@@ -21,6 +21,8 @@ struct spare_connection {
     struct access choices;
 };
 
+#define QUARANTINED_NAMED 5 /* jobs in quarantine that are named, before "and N more" */
+
 struct manager {
     sd_event *event;
     struct store *store;
@@ -78,7 +80,7 @@ struct manager {
     bool proof_pending; /* that it can again */
     char write_error_text[PATH_MAX + 128];
     char set_aside_text[PATH_MAX + 700];
-    char quarantine_text[256];
+    char quarantine_text[PATH_MAX + 512];
 
     uint64_t anchor_wall_usec, anchor_boot_usec; /* see clock.c */
     uint64_t awake_since_usec; /* in the queue's time: the daemon ran and the machine was awake ever since */
@@ -121,6 +123,9 @@ const char *manager_write_remedy(int result);
 
 /* A message for a store that refused RESULT. */
 void manager_write_fault(struct manager *manager, int result, struct manager_error *ret);
+
+/* Which jobs lie in quarantine, where, and what to do; NULL = none. Valid until the next call. */
+const char *manager_quarantine_sentence(struct manager *manager);
 
 struct runner *manager_find_runner(struct manager *manager, uint64_t id);
 

@@ -12,7 +12,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -397,9 +396,9 @@ static void take_report(struct manager *manager, const struct store_report *repo
                        manager->state_directory, report->reason);
     if (manager->set_aside_text[0] != '\0')
         log_message(LOG_ERR, MESSAGE_DEGRADED, 0, "%s", manager->set_aside_text);
-    if (report->quarantined > 0)
-        log_message(LOG_ERR, MESSAGE_DEGRADED, 0, "%" PRIu64 " jobs could not be read and were put into quarantine",
-                    report->quarantined);
+    const char *quarantine = report->quarantined > 0 ? manager_quarantine_sentence(manager) : NULL;
+    if (quarantine)
+        log_message(LOG_ERR, MESSAGE_DEGRADED, 0, "%s", quarantine);
 }
 
 /* Jobs that the store cannot read may be mended one day: their replies stay. */

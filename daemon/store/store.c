@@ -205,6 +205,22 @@ int store_quarantined(struct store *store, uint64_t *ret)
     return 0;
 }
 
+int store_quarantined_ids(struct store *store, uint64_t *ret_ids, size_t ids_max)
+{
+    _cleanup_read_ struct store_read read;
+    _cleanup_cursor_ struct lmdb_cursor cursor = {0};
+    size_t count = 0;
+
+    int r = store_read_begin(store, &read);
+    if (r < 0)
+        return r;
+    lmdb_cursor_open(&read.txn, TABLE_QUARANTINE, &cursor);
+    for (bool found = lmdb_seek(&cursor, (struct lmdb_bytes){0}); found && count < ids_max; found = lmdb_next(&cursor))
+        if (schema_is_u64(cursor.key))
+            ret_ids[count++] = schema_get_u64(cursor.key.data);
+    return read.txn.error < 0 ? read.txn.error : (int)count;
+}
+
 /* Up to HEADS_MAX entries of the lane on which CURSOR stands. */
 static size_t read_heads(struct lmdb_cursor *cursor, const struct hidden *hidden, uint64_t lane,
                          struct store_candidate *heads, size_t heads_max)

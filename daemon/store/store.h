@@ -114,6 +114,8 @@ int store_count(struct store *store, bool any_owner, uid_t owner, uint64_t ret_c
 
 /* Records that could not be decoded and lie in quarantine. */
 int store_quarantined(struct store *store, uint64_t *ret);
+/* The ids of the first IDS_MAX of them. Returns how many it found, or a negative errno. */
+int store_quarantined_ids(struct store *store, uint64_t *ret_ids, size_t ids_max);
 
 /*
  * A lane: the jobs that are alike to the scheduler. Runnable jobs (ready, retrying, cancelling) stand in the index that

@@ -146,7 +146,24 @@ def test_one_damaged_record_stops_nothing_else(home):
     daemon.restart()
     left = listed(daemon.bus)
     assert left == [job for job in ids if job != ids[2]]
-    assert daemon.bus.get("Degraded") and "quarantine" in home.logs()
+    sentence = (f"job {ids[2]} could not be read and stands in quarantine; what was stored lies unchanged in "
+                f"{home.state}/queue (mdb_dump -s quarantine shows it): add these uploads again")
+    assert daemon.bus.get("Degraded") == [sentence]
+    assert sentence in home.logs() and sentence in home.bitsq("daemon", "status").out
+
+
+def test_of_many_damaged_records_the_first_are_named(home):
+    daemon = home.daemon()
+    source = home.file(size=1000)
+    for i in range(8):
+        daemon.bus.add(source, f"{URL}{i}", hold=True, name="unmistakable-" + "n" * 100)
+    assert daemon.stop() == []
+    data = queue_file(home).read_bytes()
+    assert data.count(b"unmistakable-") >= 8
+    queue_file(home).write_bytes(data.replace(b"unmistakable-", b"unmistakeable"))
+    daemon.restart()
+    assert listed(daemon.bus) == []
+    assert daemon.bus.get("Degraded")[0].startswith("jobs 1, 2, 3, 4, 5 and 3 more could not be read and stand in quarantine; ")
 
 
 @pytest.fixture
