@@ -70,20 +70,26 @@
 #define CANCEL_RETRY_MAX_USEC        (24 * UINT64_C(3600000000))
 
 /* The store. */
-#define STORE_MAP_BYTES       (64 * (1024 * MIB)) /* address space, not disk */
-#define STORE_BATCH_MAX       1000       /* records one transaction may touch: dirty pages are kept in memory */
-#define STORE_RECORD_MAX      (24 * KIB) /* bytes of one encoded job: all its texts at their longest fit */
-#define STORE_JOBS_MAX        UINT64_C(2000000)
-#define STORE_RESERVE_BYTES   (64 * MIB) /* of the map, kept free so that deletes and final states always fit */
-#define RETAIN_DAYS_MAX       3650
-#define STORE_ID_BLOCK        1000   /* job ids that the marker file reserves at a time */
-#define EVENTS_MAX            100000 /* events that the journal keeps: a third of a MiB for a thousand */
-#define EVENTS_OF_COMMAND_MAX 100    /* jobs of one command that are told one by one, beyond that by their number */
-#define BULKS_MAX             64     /* commands over many jobs that are under way */
-#define BULK_RANGES_MAX       65536  /* of ids that such a command may name: 1 MiB in the store */
-#define BULK_TOUCHED_MAX      10000  /* jobs that had a command of their own meanwhile */
-#define STORE_PAGE_ROWS_MAX   1000   /* rows of one query page */
-#define STORE_SCAN_ROWS_MAX   4000 /* records one query may look at before it returns a short page: 6 ms of the loop */
+#define STORE_MAP_BYTES     (64 * (1024 * MIB)) /* address space, not disk */
+#define STORE_BATCH_MAX     1000                /* records one transaction may touch: dirty pages are kept in memory */
+#define STORE_RECORD_MAX    (24 * KIB)          /* bytes of one encoded job: all its texts at their longest fit */
+#define STORE_JOBS_MAX      UINT64_C(2000000)
+#define STORE_RESERVE_BYTES (64 * MIB) /* of the map, kept free so that deletes and final states always fit */
+/* At start a file of this size, at least half of which is free pages, is copied without them: below it is not worth it,
+ */
+#define STORE_COMPACT_MIN_BYTES (64 * MIB)
+/* and with more to copy the start would take over a second on a slow disk. */
+#define STORE_COMPACT_LIVE_MAX_BYTES (256 * MIB)
+#define STORE_COMPACT_SPARE_BYTES    (16 * MIB) /* of the disk that the copy must leave free for others */
+#define RETAIN_DAYS_MAX              3650
+#define STORE_ID_BLOCK               1000   /* job ids that the marker file reserves at a time */
+#define EVENTS_MAX                   100000 /* events that the journal keeps: a third of a MiB for a thousand */
+#define EVENTS_OF_COMMAND_MAX        100 /* jobs of one command that are told one by one, beyond that by their number */
+#define BULKS_MAX                    64  /* commands over many jobs that are under way */
+#define BULK_RANGES_MAX              65536 /* of ids that such a command may name: 1 MiB in the store */
+#define BULK_TOUCHED_MAX             10000 /* jobs that had a command of their own meanwhile */
+#define STORE_PAGE_ROWS_MAX          1000  /* rows of one query page */
+#define STORE_SCAN_ROWS_MAX          4000 /* records one query may look at before it returns a short page: 6 ms of the loop */
 
 /* The bus. */
 #define BUS_PEERS_MAX   256   /* connections on the private socket */

@@ -382,8 +382,24 @@ static int add_sources(struct manager *manager)
     return manager_retain_init(manager);
 }
 
+static void log_compaction(const struct store_report *report)
+{
+    char gained[SIZE_TEXT_MAX], left[SIZE_TEXT_MAX];
+
+    if (report->compacted_to_bytes > 0)
+        log_message(LOG_INFO, MESSAGE_COMPACTED, 0, "the queue's file gave back %s to the disk, and takes %s now",
+                    text_size(report->compacted_from_bytes - report->compacted_to_bytes, gained),
+                    text_size(report->compacted_to_bytes, left));
+    if (report->compact_error < 0)
+        log_message(LOG_NOTICE, MESSAGE_COMPACTED, 0,
+                    "the queue's file is mostly empty but could not be made smaller: %s; nothing is lost, and the next "
+                    "start tries again",
+                    strerror(-report->compact_error));
+}
+
 static void take_report(struct manager *manager, const struct store_report *report)
 {
+    log_compaction(report);
     if (report->set_aside[0] != '\0')
         (void)snprintf(manager->set_aside_text, sizeof(manager->set_aside_text),
                        "a damaged queue was set aside as %s/%s%s%s%s; jobs that stood in it are not listed: add them "

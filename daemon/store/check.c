@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "store/check.h"
 
+#include "store/child.h"
 #include "store/schema.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #define PAGE_BYTES_MIN 512
 
@@ -95,63 +92,21 @@ static int inspect(const char *folder, uint64_t map_bytes)
     return is_short || size <= CHECK_WALK_BYTES ? walk(env) : 0;
 }
 
-/* The child's life: dies quietly and without a core where LMDB trips over the file. */
-static _Noreturn void child(const char *folder, uint64_t map_bytes, int verdict_fd)
+struct inspection {
+    const char *folder;
+    uint64_t map_bytes;
+};
+
+static int inspect_in_child(void *userdata)
 {
-    static const int deadly[] = {SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL};
-    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    sigset_t none;
+    const struct inspection *inspection = userdata;
 
-    (void)prctl(PR_SET_DUMPABLE, 0);
-    for (size_t i = 0; i < ELEMENTS(deadly); i++)
-        (void)signal(deadly[i], SIG_DFL);
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    if (null >= 0)
-        (void)dup2(null, STDERR_FILENO);
-    int r = inspect(folder, map_bytes);
-    ssize_t n = write(verdict_fd, &r, sizeof(r));
-    _exit(n == sizeof(r) ? 0 : 1);
-}
-
-static int read_verdict(int fd, int *ret)
-{
-    ssize_t n;
-
-    do
-        n = read(fd, ret, sizeof(*ret));
-    while (n < 0 && errno == EINTR);
-    return n == sizeof(*ret) ? 0 : -EUCLEAN;
-}
-
-/* True where the child was ended from outside, which says nothing about the file. */
-static bool was_killed(pid_t pid)
-{
-    int status = 0;
-    pid_t r;
-
-    do
-        r = waitpid(pid, &status, 0);
-    while (r < 0 && errno == EINTR);
-    return r == pid && WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
+    return inspect(inspection->folder, inspection->map_bytes);
 }
 
 int check_file(const char *folder, uint64_t map_bytes)
 {
-    int ends[2], verdict = 0;
+    struct inspection inspection = {.folder = folder, .map_bytes = map_bytes};
 
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return -errno;
-    _cleanup_close_ int read_end = ends[0], write_end = ends[1];
-    pid_t pid = fork();
-    if (pid < 0)
-        return -errno;
-    if (pid == 0)
-        child(folder, map_bytes, write_end);
-    (void)close(TAKE_FD(write_end));
-    int r = read_verdict(read_end, &verdict);
-    bool killed = was_killed(pid);
-    if (r < 0)
-        return killed ? -EINTR : r;
-    return verdict;
+    return child_run(inspect_in_child, &inspection);
 }

@@ -18,6 +18,8 @@
 struct store_sizes {
     uint64_t map_bytes;
     uint64_t reserve_bytes;
+    uint64_t compact_min_bytes; /* 0 = never */
+    uint64_t compact_live_max_bytes;
 };
 
 struct store {
@@ -72,6 +74,14 @@ int migrate_queue(struct lmdb *env, uint64_t version);
 /* recover.c: finds, creates or replaces the queue. */
 int recover_queue(const struct store_options *options, const struct store_sizes *sizes, const char *folder,
                   struct lmdb **ret_env, struct marker *ret_marker, struct store_report *report);
+
+/*
+ * compact.c: gives the free pages of the queue's file back to the file system where that is worth while. What it did,
+ * or why it could not, stands in REPORT; the queue is the same in any case. MARKER: whose queue it is; NULL = not
+ * known, and then nothing is made smaller. Only while the queue is not open.
+ */
+void compact_queue(const struct store_options *options, const struct store_sizes *sizes, const char *folder,
+                   const struct marker *marker, struct store_report *report);
 
 /* apply.c: carries COMMAND out in TXN. What concerns it alone is its result; LMDB's error is txn->error. */
 struct bulks;

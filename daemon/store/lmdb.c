@@ -271,23 +271,19 @@ uint64_t lmdb_entries(struct lmdb_txn *txn, enum lmdb_table table)
  * A value of the table of free pages is a list: its length, then the page numbers. A write transaction may not look at
  * that table, so this is what was free when the last one had ended.
  */
-static uint64_t count_free_pages(struct lmdb_txn *parent)
+int lmdb_free_bytes(struct lmdb *env, uint64_t *ret)
 {
     _cleanup_txn_ struct lmdb_txn txn;
     MDB_cursor *cursor = NULL;
     MDB_val key, value;
     uint64_t pages = 0;
 
-    lmdb_begin_read(parent->env, &txn);
-    if (txn.error < 0) {
-        parent->error = txn.error;
-        return 0;
-    }
+    lmdb_begin_read(env, &txn);
+    if (txn.error < 0)
+        return txn.error;
     int r = mdb_cursor_open(txn.handle, FREE_PAGES, &cursor);
-    if (r != MDB_SUCCESS) {
-        parent->error = error_of(r);
-        return 0;
-    }
+    if (r != MDB_SUCCESS)
+        return error_of(r);
     while ((r = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
         size_t length;
         memcpy(&length, value.mv_data, sizeof(length));
@@ -295,8 +291,14 @@ static uint64_t count_free_pages(struct lmdb_txn *parent)
     }
     mdb_cursor_close(cursor);
     if (r != MDB_NOTFOUND)
-        parent->error = error_of(r);
-    return pages;
+        return error_of(r);
+    *ret = pages * lmdb_page_bytes(env);
+    return 0;
+}
+
+int lmdb_copy(struct lmdb *env, int fd)
+{
+    return error_of(mdb_env_copyfd2(env->handle, fd, MDB_CP_COMPACT));
 }
 
 bool lmdb_has_room(struct lmdb_txn *txn, uint64_t bytes)
@@ -308,7 +310,11 @@ bool lmdb_has_room(struct lmdb_txn *txn, uint64_t bytes)
     (void)mdb_env_info(txn->env->handle, &info);
     uint64_t used = lmdb_needed_bytes(txn->env);
     uint64_t left = info.me_mapsize > used ? info.me_mapsize - used : 0;
-    return left >= bytes || left + count_free_pages(txn) * lmdb_page_bytes(txn->env) >= bytes;
+    if (left >= bytes)
+        return true;
+    uint64_t free_bytes = 0;
+    txn->error = lmdb_free_bytes(txn->env, &free_bytes);
+    return txn->error == 0 && left + free_bytes >= bytes;
 }
 
 void lmdb_cursor_open(struct lmdb_txn *txn, enum lmdb_table table, struct lmdb_cursor *cursor)

@@ -78,6 +78,10 @@ DEFINE_CLEANUP(struct lmdb *, lmdb_close);
 /* Bytes that the file must have for every page that the last commit may refer to. */
 uint64_t lmdb_needed_bytes(struct lmdb *env);
 uint64_t lmdb_page_bytes(struct lmdb *env);
+/* Bytes of the pages that the last commit does not refer to, and that later ones will take. Walks their list. */
+int lmdb_free_bytes(struct lmdb *env, uint64_t *ret);
+/* Writes what the last commit refers to, and nothing else, to FD: an empty file, which is a whole one then. */
+int lmdb_copy(struct lmdb *env, int fd);
 /* The first COUNT tables of an existing file. -EUCLEAN where one is missing. */
 int lmdb_open_tables(struct lmdb *env, size_t count);
 /* All of them, of a file that an older version wrote without some. */

@@ -267,8 +267,12 @@ static int find_queue(struct recovery *recovery, struct lmdb **ret)
     if (r < 0 && r != -ENOENT && r != -EBADMSG)
         return fail(recovery, r, "the marker in the state folder could not be read");
     r = look(recovery);
-    if (r == 0)
+    if (r == 0) {
+        bool is_known = recovery->has_marker && !recovery->marker_damaged;
+        compact_queue(recovery->options, recovery->sizes, recovery->folder, is_known ? &recovery->marker : NULL,
+                      recovery->report);
         r = open_env(recovery, ret);
+    }
     if (r == -ENOENT && !recovery->has_marker) {
         r = open_fresh(recovery);
     } else if (r == -ENOENT || r == -EUCLEAN) {

@@ -66,7 +66,10 @@ int store_open_sized(const struct store_options *options, const struct store_siz
 
 int store_open(const struct store_options *options, struct store **ret, struct store_report *ret_report)
 {
-    static const struct store_sizes sizes = {.map_bytes = STORE_MAP_BYTES, .reserve_bytes = STORE_RESERVE_BYTES};
+    static const struct store_sizes sizes = {.map_bytes = STORE_MAP_BYTES,
+                                             .reserve_bytes = STORE_RESERVE_BYTES,
+                                             .compact_min_bytes = STORE_COMPACT_MIN_BYTES,
+                                             .compact_live_max_bytes = STORE_COMPACT_LIVE_MAX_BYTES};
 
     return store_open_sized(options, &sizes, ret, ret_report);
 }

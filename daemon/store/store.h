@@ -38,6 +38,8 @@ struct store_report {
     char reason[256];     /* why it was */
     uint64_t quarantined; /* records that could not be decoded, in all */
     uint64_t jobs;
+    uint64_t compacted_from_bytes, compacted_to_bytes; /* the file was made smaller; 0 = it was not */
+    int compact_error;                                 /* why that failed; 0 = it did not */
 };
 
 /*

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What happens to the queue on disk: kills, damage, a full file system. Nothing is lost silently."""
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -150,6 +151,17 @@ def test_one_damaged_record_stops_nothing_else(home):
                 f"{home.state}/queue (mdb_dump -s quarantine shows it): add these uploads again")
     assert daemon.bus.get("Degraded") == [sentence]
     assert sentence in home.logs() and sentence in home.bitsq("daemon", "status").out
+
+
+def test_a_file_that_is_mostly_empty_gives_its_space_back_at_the_start(home):
+    daemon = home.daemon()
+    ids = held_jobs(home, daemon.bus, 5)
+    assert daemon.stop() == []
+    os.truncate(queue_file(home), 64 << 20)  # as if a million jobs had stood in it
+    daemon.restart()
+    assert queue_file(home).stat().st_size < 1 << 20 and listed(daemon.bus) == ids
+    assert re.search(r"the queue's file gave back 6[34]\.?\d* MiB to the disk, and takes [\d.]+ KiB now", home.logs())
+    assert daemon.bus.get("Degraded") == [] and held_jobs(home, daemon.bus, 1)[0] == ids[-1] + 1
 
 
 def test_of_many_damaged_records_the_first_are_named(home):
