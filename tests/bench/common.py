@@ -10,6 +10,7 @@ import json
 import math
 import os
 import platform
+import re
 import shutil
 import signal
 import socket
@@ -21,6 +22,10 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from support.bus import Bus, query  # noqa: E402, pylint: disable=wrong-import-position
+
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 MIB = 1 << 20
 NAMESPACE_MARK = "BITSQ_BENCH_NAMESPACE"
@@ -33,6 +38,10 @@ def parser(description):
     arguments.add_argument("--json", type=Path, help="where the figures go (BUILD/figures/NAME.json)")
     arguments.add_argument("--folder", type=Path, default=Path("/dev/shm"),
                            help="where source files and what arrives are (%(default)s)")
+    arguments.add_argument("--disk", type=Path, default=Path("/var/tmp"),
+                           help="where queues are, so that durable means durable (%(default)s)")
+    arguments.add_argument("--trial", action="store_true",
+                           help="only see that the bench works: any build as it is, and no network namespace of its own")
     return arguments
 
 
@@ -45,18 +54,28 @@ def die(message):
 class Programs:
     """Builds the programs in Release; their paths."""
 
-    def __init__(self, build):
-        cache = build / "CMakeCache.txt"
-        if not cache.exists():
-            self._run("cmake", "-S", ROOT, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-                      "-DBITSQ_TESTS=OFF", "-DBITSQ_SERVER=ON", "-DPython3_EXECUTABLE=/usr/bin/python3")
-        lines = cache.read_text(encoding="utf-8").splitlines()
-        if "CMAKE_BUILD_TYPE:STRING=Release" not in lines or "BITSQ_SANITIZE:BOOL=ON" in lines:
-            die(f"{build} is no plain Release build; give another folder with --build")
-        self._run("ninja", "-C", build)
+    def __init__(self, options):
+        build = options.build.resolve()
+        if not options.trial:
+            self._build(build)
         self.server = build / "tests/server/bits-server"
         self.daemon = build / "daemon/bitsqd"
         self.command = build / "cli/bitsq"
+        self.caller = build / "tests/bench/bench-caller"
+        self.lmdb = build / "tests/bench/bench-lmdb"
+        self.slow_sync = build / "tests/bench/slow-sync.so"
+        self.slow_fs = build / "tests/bench/slow-fs"  # only where libfuse3 was there
+
+    def _build(self, build):
+        cache = build / "CMakeCache.txt"
+        lines = cache.read_text(encoding="utf-8").splitlines() if cache.exists() else []
+        if "BITSQ_BENCH:BOOL=ON" not in lines:
+            self._run("cmake", "-S", ROOT, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
+                      "-DBITSQ_TESTS=OFF", "-DBITSQ_BENCH=ON", "-DPython3_EXECUTABLE=/usr/bin/python3")
+            lines = cache.read_text(encoding="utf-8").splitlines()
+        if "CMAKE_BUILD_TYPE:STRING=Release" not in lines or "BITSQ_SANITIZE:BOOL=ON" in lines:
+            die(f"{build} is no plain Release build; give another folder with --build")
+        self._run("ninja", "-C", build)
 
     @staticmethod
     def _run(*command):
@@ -105,31 +124,72 @@ def server(programs, root, *options):
         stop(process)
 
 
-class Daemon:
-    """A bitsqd with a queue of its own, out of reach of any bus; bitsq() talks to it."""
+def preloaded(program, library):
+    """LD_PRELOAD for PROGRAM. A sanitizer's library has to come first."""
+    libraries = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    return " ".join([*re.findall(r"=> (\S*/libasan\.so\S*)", libraries), str(library)])
 
-    def __init__(self, programs, folder):
+
+@contextlib.contextmanager
+def message_bus(folder):
+    """A dbus-daemon of its own; its address."""
+    process = subprocess.Popen(["dbus-daemon", "--nofork", "--session", "--print-address", f"--address=unix:path={folder}/bus"],
+                               stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        stop(process)
+
+
+class Daemon:
+    """A bitsqd with a queue of its own, out of reach of any bus but BUS; bitsq() and caller() talk to it."""
+
+    def __init__(self, programs, folder, configuration="", bus=None, **environment):
         self.programs = programs
-        home = folder / "home"
+        self.home = folder / "home"
         for name in ("state", "config", "run"):
-            (home / name).mkdir(parents=True, mode=0o700)
+            (self.home / name).mkdir(parents=True, mode=0o700)
+        if configuration:
+            (self.home / "config/bitsq").mkdir()
+            (self.home / "config/bitsq/bitsqd.conf").write_text("[bitsqd]\n" + configuration, encoding="utf-8")
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        self.environment = {**kept, "XDG_STATE_HOME": str(home / "state"), "XDG_CONFIG_HOME": str(home / "config"),
-                            "XDG_RUNTIME_DIR": str(home / "run"), "BITSQ_DAEMON": str(programs.daemon)}
-        ready = home / "ready"
+        self.environment = {**kept, "XDG_STATE_HOME": str(self.home / "state"),
+                            "XDG_CONFIG_HOME": str(self.home / "config"), "XDG_RUNTIME_DIR": str(self.home / "run"),
+                            "BITSQ_DAEMON": str(programs.daemon)}
+        self.own_environment = {**environment, **({"DBUS_SESSION_BUS_ADDRESS": bus} if bus else {})}
+        self.start()
+
+    def start(self, timeout_s=60):
+        """Returns when the daemon says that it is ready."""
+        ready = self.home / "ready"
+        ready.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(str(ready))
-            notify.settimeout(30)
-            with open(home / "log", "wb") as log:
-                self.process = subprocess.Popen([programs.daemon], stdout=log, stderr=log,
-                                                env={**self.environment, "NOTIFY_SOCKET": str(ready)})
+            notify.settimeout(timeout_s)
+            with open(self.home / "log", "ab") as log:
+                self.process = subprocess.Popen(
+                    [self.programs.daemon], stdout=log, stderr=log,
+                    env={**self.environment, **self.own_environment, "NOTIFY_SOCKET": str(ready)})
             try:
                 while b"READY=1" not in notify.recv(4096).split(b"\n"):
                     pass
             except TimeoutError:
                 stop(self.process)
-                die("bitsqd did not become ready in 30 seconds:\n" + (home / "log").read_text(errors="replace"))
+                die(f"bitsqd did not become ready in {timeout_s} seconds:\n" +
+                    (self.home / "log").read_text(errors="replace"))
         self.pid = self.process.pid
+
+    def stop(self):
+        stop(self.process)
+
+    def address(self):
+        """Of the private socket."""
+        return subprocess.run([self.programs.daemon, "--print-address"], env=self.environment, text=True, check=True,
+                              stdout=subprocess.PIPE).stdout.strip()
+
+    def connect(self):
+        """A D-Bus caller in Python, for what need not be quick."""
+        return Bus(self.address())
 
     def bitsq(self, *words, **more):
         return subprocess.run([self.programs.command, *words], env=self.environment, text=True, check=True,
@@ -138,11 +198,49 @@ class Daemon:
     def spawn_bitsq(self, *words):
         return subprocess.Popen([self.programs.command, *words], env=self.environment, stdout=subprocess.DEVNULL)
 
+    def caller_command(self, verb, *words):
+        return [str(word) for word in (self.programs.caller, self.address(), verb, *words)]
+
+    def caller(self, verb, *words):
+        """What bench-caller prints: a list of numbers."""
+        return numbers(subprocess.run(self.caller_command(verb, *words), stdin=subprocess.DEVNULL, text=True, check=True,
+                                      stdout=subprocess.PIPE).stdout)
+
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        stop(self.process)
+        self.stop()
+
+
+def states(bus):
+    """How many jobs are in which state."""
+    return bus.manager("CountJobs", "a{sv}", query({"all": True}))
+
+
+def numbers(text):
+    return [float(line) for line in text.split()]
+
+
+class Pings:
+    """Pings a daemon while it is entered; `usec` has how long each took."""
+
+    def __init__(self, daemon, pause_usec=2000):
+        self.process = subprocess.Popen(
+            daemon.caller_command("ping", "--jobs", 1000000, "--pause", pause_usec), text=True, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE)
+        self.usec = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.usec = numbers(self.process.communicate()[0])
+
+
+def percentile(values, percent):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
 # ---- what the kernel knows of a process ----
@@ -177,12 +275,12 @@ def await_child(process):
 
 # ---- the network ----
 
-def enter_namespace():
+def enter_namespace(options):
     """Runs this program again in a network namespace of its own, where loopback is under cubic.
 
     Under bbr one curl against another scatters from 0.8 to 1.6 of its time.
     """
-    if os.environ.get(NAMESPACE_MARK):
+    if options.trial or os.environ.get(NAMESPACE_MARK):
         return
     unshare = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
     routes = "".join(
@@ -191,6 +289,23 @@ def enter_namespace():
     os.environ[NAMESPACE_MARK] = "1"
     os.execvp(unshare[0], [*unshare, "sh", "-c", f'ip link set lo up && {routes}exec "$@"', "sh", sys.executable,
                            *sys.argv])
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def await_port(port, timeout_s=30):
+    """Until somebody listens there."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    die(f"nobody listens on port {port}")
 
 
 # ---- figures ----
@@ -219,7 +334,7 @@ class Figures:
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "machine": {"kernel": platform.release(), "machine": platform.machine(), "processors": os.cpu_count(),
                         "load_before": os.getloadavg()[0]},
-            "conditions": conditions, "figures": [],
+            "conditions": {**conditions, "trial": options.trial}, "figures": [],
         }
 
     def say(self, name, value, unit, target, **more):
