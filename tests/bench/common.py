@@ -191,6 +191,14 @@ class Daemon:
         """A D-Bus caller in Python, for what need not be quick."""
         return Bus(self.address())
 
+    def states(self):
+        """How many jobs are in which state. A caller that stays would have to read every signal in time."""
+        bus = self.connect()
+        try:
+            return bus.manager("CountJobs", "a{sv}", query({"all": True}))
+        finally:
+            bus.close()
+
     def bitsq(self, *words, **more):
         return subprocess.run([self.programs.command, *words], env=self.environment, text=True, check=True,
                               stdout=subprocess.PIPE, **more).stdout
@@ -211,11 +219,6 @@ class Daemon:
 
     def __exit__(self, *_):
         self.stop()
-
-
-def states(bus):
-    """How many jobs are in which state."""
-    return bus.manager("CountJobs", "a{sv}", query({"all": True}))
 
 
 def numbers(text):
