@@ -168,9 +168,10 @@ static size_t count_cached(int fd, uint64_t offset, size_t length, size_t *pages
 
 bool file_is_cached(int fd, uint64_t size_bytes)
 {
+    uint64_t places = size_bytes > PROBE_BYTES ? PROBE_PLACES : 1; /* all of a small file lies within the first */
     size_t cached = 0, pages = 0;
 
-    for (uint64_t i = 0; i < PROBE_PLACES; i++) {
+    for (uint64_t i = 0; i < places; i++) {
         uint64_t last = size_bytes > PROBE_BYTES ? size_bytes - PROBE_BYTES : 0;
         uint64_t offset = last / (PROBE_PLACES - 1) * i / PROBE_BYTES * PROBE_BYTES;
         uint64_t left = size_bytes - offset;
