@@ -25,7 +25,8 @@ enum source_call {
 };
 
 struct source_chunk {
-    unsigned char *buffer; /* IO_CHUNK_BYTES, allocated when first needed and kept */
+    unsigned char *buffer; /* kept; no longer than a read has needed, as most files are small */
+    size_t size;
     size_t bytes;
     size_t taken;
 };
@@ -161,21 +162,31 @@ static void release(struct source *source)
         source_destroy(source);
 }
 
+static bool make_room(struct source_chunk *chunk, size_t wanted)
+{
+    if (chunk->size >= wanted)
+        return true;
+    free(chunk->buffer); /* what it held has been taken */
+    chunk->buffer = malloc(wanted);
+    chunk->size = chunk->buffer ? wanted : 0;
+    return chunk->buffer != NULL;
+}
+
 static void begin_read(struct source *source)
 {
     struct source_chunk *chunk = &source->chunks[(source->first + source->count) % IO_CHUNKS_AHEAD];
     uint64_t left = source->length - source->next_read;
 
-    if (!chunk->buffer)
-        chunk->buffer = malloc(IO_CHUNK_BYTES);
-    if (!chunk->buffer) {
+    size_t wanted = left < IO_CHUNK_BYTES ? (size_t)left : IO_CHUNK_BYTES;
+
+    if (!make_room(chunk, wanted)) {
         source->error = -ENOMEM;
         return;
     }
     chunk->bytes = chunk->taken = 0;
     source->read_chunk = chunk;
     source->read_offset = source->offset + source->next_read;
-    source->read_bytes = left < IO_CHUNK_BYTES ? (size_t)left : IO_CHUNK_BYTES;
+    source->read_bytes = wanted;
     source->read_generation = source->generation;
     submit(source, SOURCE_CALL_READ);
 }
