@@ -229,8 +229,9 @@ void pool_submit(struct pool *pool, struct pool_job *job)
     /* Without a thread more the job waits for those that there are: no error. */
     if (pool->threads < IO_THREADS_MAX && pool->threads < pool->threads_wanted + count_stuck(pool))
         (void)start_thread(pool);
-    (void)pthread_cond_signal(&pool->work);
     (void)pthread_mutex_unlock(&pool->lock);
+    /* Behind the lock: the thread that wakes up would only wait for it. */
+    (void)pthread_cond_signal(&pool->work);
 }
 
 bool pool_withdraw(struct pool *pool, struct pool_job *job)

@@ -100,8 +100,9 @@ void store_submit(struct store *store, struct command *command)
     (void)atomic_fetch_add(&store->pending, 1);
     (void)pthread_mutex_lock(&store->lock);
     TAILQ_INSERT_TAIL(&store->waiting, &command->message, entry);
-    (void)pthread_cond_signal(&store->wake);
     (void)pthread_mutex_unlock(&store->lock);
+    /* Behind the lock: the writer that wakes up would only wait for it. */
+    (void)pthread_cond_signal(&store->wake);
 }
 
 size_t store_pending(const struct store *store)
