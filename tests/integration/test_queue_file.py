@@ -10,6 +10,7 @@ import pytest
 
 from support.bus import BusError
 from support.home import BITSQD
+from support.preload import preload
 from support.wait import poll
 
 URL = "http://127.0.0.1:9/x"
@@ -229,6 +230,16 @@ def test_no_space_from_the_beginning_is_a_clear_error(home):
     finally:
         subprocess.run(["umount", home.state], check=True)
 
+
+
+def test_a_network_file_system_is_refused_with_the_remedy(home):
+    """Nothing but the type is made up; nothing of a queue is left there."""
+    done = subprocess.run([BITSQD], env={**home.env, **preload("networkfs")}, capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1].endswith(
+        f"cannot keep the queue in {home.state}: locks and memory maps cannot be trusted on this file system (NFS); "
+        "name a folder on a local disk with StateDirectory= in bitsqd.conf"), done
+    assert list(home.state.iterdir()) == []
 
 
 def test_a_state_folder_that_others_may_read_is_closed_or_refused(home):

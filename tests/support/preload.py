@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Libraries of the tests' own that the daemon of one test is started with."""
+import re
+import subprocess
+
+from support import tree
+from support.home import BITSQD
+
+
+def preload(name):
+    """The environment that puts tests/support/NAME.c between the daemon and the C library."""
+    library = tree.BUILD / "tests" / "support" / f"lib{name}.so"
+    assert library.exists(), f"{library} was not built"
+    # A sanitizer's library has to come first.
+    libraries = subprocess.run(["ldd", BITSQD], capture_output=True, text=True, check=True).stdout
+    sanitizer = re.findall(r"=> (\S*/libasan\.so\S*)", libraries)
+    return {"LD_PRELOAD": " ".join([*sanitizer, str(library)])}
