@@ -70,11 +70,12 @@
 #define CANCEL_RETRY_MAX_USEC        (24 * UINT64_C(3600000000))
 
 /* The store. */
-#define STORE_MAP_BYTES     (64 * (1024 * MIB)) /* address space, not disk */
-#define STORE_BATCH_MAX     1000                /* records one transaction may touch: dirty pages are kept in memory */
-#define STORE_RECORD_MAX    (24 * KIB)          /* bytes of one encoded job: all its texts at their longest fit */
-#define STORE_JOBS_MAX      UINT64_C(2000000)
-#define STORE_RESERVE_BYTES (64 * MIB) /* of the map, kept free so that deletes and final states always fit */
+#define STORE_MAP_BYTES  (64 * (1024 * MIB)) /* address space, not disk */
+#define STORE_BATCH_MAX  1000                /* records one transaction may touch: dirty pages are kept in memory */
+#define STORE_RECORD_MAX (24 * KIB)          /* bytes of one encoded job: all its texts at their longest fit */
+#define STORE_JOBS_MAX   UINT64_C(2000000)
+/* Of the map, kept free so that deletes and final states always fit, and the journal at its longest, too. */
+#define STORE_RESERVE_BYTES (256 * MIB)
 /* At start a file of this size, at least half of which is free pages, is copied without them: below it is not worth it,
  */
 #define STORE_COMPACT_MIN_BYTES (64 * MIB)

@@ -210,7 +210,7 @@ def test_no_space_refuses_new_jobs_clearly_and_heals(home, no_signal):
             assert error.name == "Degraded"
             return None
     added = poll(heals, "the queue can be written again")
-    assert daemon.bus.get("Degraded") == []
+    poll(lambda: daemon.bus.get("Degraded") == [], "it has proved that it can be written")
     daemon.kill()
     daemon.restart()
     assert listed(daemon.bus) == before + added
