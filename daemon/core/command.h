@@ -132,8 +132,8 @@ struct command {
     uint64_t bulk_jobs; /* BULK_BEGIN: so many will change, for the journal */
     bool bulk_was_lost; /* BULK_STEP: its record could not be read, and is gone */
 
-    /* 0 once durable; -EEXIST key in use by another upload, -EDQUOT the queue is full: of jobs, -EFBIG: of bytes;
-     * -ENOSPC/-EIO not written */
+    /* 0 once durable; -EEXIST key in use by another upload, -EDQUOT the queue is full: of jobs, -EUSERS: of the
+     * owner's, -EFBIG: of bytes; -ENOSPC/-EIO not written */
     int result;
 
     void (*done)(struct command *command, void *userdata); /* on the loop; the command is freed behind it */

@@ -126,6 +126,18 @@ static void describe_failure(struct addition *addition, const struct command *co
     case ESTALE:
         (void)batch_fault_given_up(&addition->error);
         break;
+    case EFBIG:
+        (void)manager_fault_set(
+            &addition->error, FAULT_LIMIT_REACHED, 0,
+            "the queue's file is full (64 GiB); remove finished jobs with \"bitsq remove\", or lower "
+            "RetainDays or RetainJobs in bitsqd.conf");
+        break;
+    case EUSERS:
+        (void)manager_fault_set(&addition->error, FAULT_LIMIT_REACHED, 0,
+                                "you have as many jobs as one user may have (MaxJobsPerUser=%" PRIu64
+                                "); remove finished jobs with \"bitsq remove\", or raise MaxJobsPerUser in bitsqd.conf",
+                                addition->manager->settings.max_jobs_per_user);
+        break;
     case EDQUOT:
         (void)manager_fault_set(&addition->error, FAULT_LIMIT_REACHED, 0,
                                 "the queue is full (MaxJobs=%" PRIu64

@@ -123,8 +123,10 @@ static int check_quota(const struct store *store, struct lmdb_txn *txn, struct c
         if (plans[i].what == PLAN_KEEP)
             continue;
         has_new = true;
-        if (++total > store->jobs_max || ++owned > store->jobs_max_per_user)
+        if (++total > store->jobs_max)
             return refuse(command, i, -EDQUOT);
+        if (++owned > store->jobs_max_per_user)
+            return refuse(command, i, -EUSERS);
     }
     /* What deletes and ends jobs must still fit when the map is full of jobs. */
     if (has_new && !lmdb_has_room(txn, store->sizes.reserve_bytes))
@@ -382,7 +384,7 @@ void apply_command(struct store *store, struct lmdb_txn *txn, struct command *co
             command->result = r;
     }
     bulks_save(txn, &bulks);
-    if (journal_counts(command->items_count))
+    if (is_verb && journal_counts(command->items_count))
         journal_put_count(txn, command->caller, event_of_verb(command->verb), changed, command->at);
 }
 

@@ -231,12 +231,12 @@ static void jobs_that_nobody_sees_count_for_the_bound(void **state)
     fixture->options.jobs_max_per_user = 15;
     fixture_open(fixture);
     assert_int_equal(add_part(fixture, part, NULL), 0);
-    assert_int_equal(add_part(fixture, (struct part){.jobs = 6}, NULL), -EDQUOT);
+    assert_int_equal(add_part(fixture, (struct part){.jobs = 6}, NULL), -EUSERS);
     assert_int_equal(add_part(fixture, (struct part){.jobs = 5}, NULL), 0);
     part.offset = 10;
     part.jobs = 1;
     part.is_last = true;
-    assert_int_equal(add_part(fixture, part, NULL), -EDQUOT);
+    assert_int_equal(add_part(fixture, part, NULL), -EUSERS);
     (void)drop(fixture, BATCH);
     assert_int_equal(add_part(fixture, (struct part){.jobs = 10}, NULL), 0);
 }

@@ -179,7 +179,7 @@ static void one_user_cannot_take_more_than_his_share(void **state)
     fixture_open(fixture);
     fixture_add(fixture, fixture_job(1));
     fixture_add(fixture, fixture_job(2));
-    assert_int_equal(fixture_try_add(fixture, fixture_job(3), IF_EXISTS_FAIL), -EDQUOT);
+    assert_int_equal(fixture_try_add(fixture, fixture_job(3), IF_EXISTS_FAIL), -EUSERS);
     other->owner = FIXTURE_OWNER + 1;
     assert_int_equal(fixture_try_add(fixture, other, IF_EXISTS_FAIL), 0);
 }
