@@ -2,9 +2,12 @@
 /* The calls themselves, straight into the kernel. A call of 64-bit offsets is the same one on the systems we run on. */
 #include "preload.h"
 
+#include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -459,6 +462,37 @@ int fcntl(int fd, int command, ...)
 }
 
 int fcntl64(int fd, int command, ...) __attribute__((alias("fcntl")));
+
+/* Within the C library they open by themselves. */
+FILE *fopen(const char *path, const char *mode)
+{
+    static FILE *(*real)(const char *path, const char *mode);
+    int refused = fault_ask(FAULT_DESCRIPTOR);
+
+    if (refused > 0) {
+        errno = refused;
+        return NULL;
+    }
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "fopen");
+    return real(path, mode);
+}
+
+DIR *opendir(const char *path)
+{
+    static DIR *(*real)(const char *path);
+    int refused = fault_ask(FAULT_DESCRIPTOR);
+
+    if (refused > 0) {
+        errno = refused;
+        return NULL;
+    }
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "opendir");
+    return real(path);
+}
+
+FILE *fopen64(const char *path, const char *mode) __attribute__((alias("fopen")));
 
 /* ---- messages ---- */
 

@@ -37,7 +37,8 @@ from support.bus import JOB, ROOT, BusError, options  # noqa: E402
 from support.home import BITSQD, REPORT, Home  # noqa: E402
 from support.wait import poll  # noqa: E402
 
-CONFIG = {"FragmentMin": 5 * 1024, "FragmentMax": 20 * 1024, "RetryDelay": "20ms", "RetryDelayMax": "100ms"}
+CONFIG = {"FragmentMin": 5 * 1024, "FragmentMax": 20 * 1024, "RetryDelay": "20ms", "RetryDelayMax": "100ms",
+          "MaxActive": 8, "MaxActivePerHost": 8}
 FOREVER = (1 << 64) - 1
 NUMBER_MAX = 2000   # calls of a kind in one phase: more would be a loop without end
 SAMPLED_CALLS = 6
@@ -101,9 +102,10 @@ class Run:
     # ---- what callers do ----
 
     def call(self, function, *arguments, **keywords):
-        """The answer, or None where it was an error that a caller understands."""
+        """The answer (True for an empty one), or None where it was an error that a caller understands."""
         try:
-            return function(*arguments, **keywords)
+            answer = function(*arguments, **keywords)
+            return True if answer is None else answer
         except BusError as error:
             if error.name in ("NoReply", "Disconnected", "Timeout") and self.fault.kind != MEMORY:
                 raise Problem(f"a caller got no answer: {error}") from None
@@ -155,10 +157,11 @@ class Run:
         self.settle()
 
     def prepare_cancel(self):
-        self.slow, self.other = self.add("slow-1", 200_000), self.add("slow-2", 200_000)
+        self.slow, self.other = self.add("slow-1", 80_000), self.add("slow-2", 80_000)
         self.over = self.add("over", 10)
         self.daemon.bus.wait(self.over, "done")
-        poll(lambda: len([e for e in self.server.requests("create") if "slow" in e["target"]]) == 2, "two sessions")
+        poll(lambda: len([e for e in self.server.requests("fragment") if "slow" in e["target"]]) >= 2, "two uploads")
+        assert all(self.daemon.bus.job(job)["State"] == "transferring" for job in (self.slow, self.other))
 
     def act_cancel(self):
         self.verb(self.slow, "Cancel", "cancelled")
@@ -419,7 +422,7 @@ def run_all(options, pool):
     phases = [options.phase] if options.phase else PHASES
     kinds = [options.kind] if options.kind else [*KINDS, *(kind + MENDED for kind in LASTING), MEMORY]
     once = [Fault(phase, kind) for kind in kinds if kind.endswith(MENDED) for phase in phases
-            if phase not in ("start", "shutdown", "cancel")]
+            if phase not in ("start", "shutdown")]
     counted = [(phase, kind) for phase in phases for kind in kinds if kind in KINDS]
     if options.number or options.site:
         return [attempt(Fault(options.phase, options.kind, options.number, options.site))]
