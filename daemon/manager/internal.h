@@ -118,6 +118,9 @@ uint32_t manager_stored_states(uint32_t states);
 /* The outcome of a commit: a failing store is shown; one that seems to work again has to prove it. */
 void manager_note_commit(struct manager *manager, int result);
 
+/* A commit that has certainly written something: the store can be written. */
+void manager_note_written(struct manager *manager);
+
 /* What a person can do where a commit failed with RESULT; what waits is then written. */
 const char *manager_write_remedy(int result);
 

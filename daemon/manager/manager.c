@@ -64,18 +64,24 @@ void manager_retry_unsaved(struct manager *manager)
     (void)sd_event_source_set_enabled(manager->unsaved_source, SD_EVENT_ONESHOT);
 }
 
+void manager_note_written(struct manager *manager)
+{
+    if (manager->write_error == 0)
+        return;
+    manager->write_error = 0;
+    log_message(LOG_NOTICE, MESSAGE_DEGRADED, 0, "the queue can be written again");
+    tell_degraded(manager);
+}
+
 static void on_proof(struct command *command, void *userdata)
 {
     struct manager *manager = userdata;
 
     manager->proof_pending = false;
-    if (command->result < 0) {
+    if (command->result < 0)
         manager_note_commit(manager, command->result);
-        return;
-    }
-    manager->write_error = 0;
-    log_message(LOG_NOTICE, MESSAGE_DEGRADED, 0, "the queue can be written again");
-    tell_degraded(manager);
+    else
+        manager_note_written(manager);
 }
 
 /* Nothing else may come to be written for long, and a commit that changed nothing has written nothing. */

@@ -163,6 +163,8 @@ static void on_committed(struct command *command, void *userdata)
     struct manager *manager = addition->manager;
     struct manager_result result = {0};
 
+    if (command->result >= 0 && command->jobs_count > 0 && command->items[0].after)
+        manager_note_written(manager);
     manager_note_commit(manager, command->result);
     if (command->result < 0) {
         describe_failure(addition, command);
