@@ -153,7 +153,8 @@ class Worker:
         wrong = self.checker.look(image, promises)
         self.counts[kind] += 1
         if wrong is None and self.job.wants_daemon(number):
-            self.counts[f"{kind}, by bitsqd"] += 1
+            kind = f"{kind}, by bitsqd"
+            self.counts[kind] += 1
             wrong = open_by_daemon(state, promises, self.checker)
         if wrong is None:
             return

@@ -65,7 +65,7 @@ class Scenario:
 
     def add_crowd(self, count):
         """Jobs by one call, a large transaction, for a server that is not there."""
-        source = self.home.file("crowd", size=10)
+        source = self.home.file(f"crowd-{len(self.targets)}", size=10)  # one that nobody changes afterwards
         none = dbus.Dictionary({}, signature="sv")
         entries = [(dbus.ByteArray(bytes(source)), f"http://127.0.0.1:{NOBODY}/crowd-{i}", none) for i in range(count)]
         jobs = self.daemon.bus.manager("AddJobs", "a(aysa{sv})a{sv}", entries, none)
