@@ -157,13 +157,23 @@ void manager_write_fault(struct manager *manager, int result, struct manager_err
                             manager->state_directory, strerror(-result), manager_write_remedy(result));
 }
 
+/* Whether anything was written: a job that was there already is kept as it is. */
+static bool has_added(const struct command *command)
+{
+    size_t added = 0;
+
+    for (size_t i = 0; i < command->items_count; i++)
+        added += command->items[i].after != NULL;
+    return added > 0;
+}
+
 static void on_committed(struct command *command, void *userdata)
 {
     struct addition *addition = userdata;
     struct manager *manager = addition->manager;
     struct manager_result result = {0};
 
-    if (command->result >= 0 && command->jobs_count > 0 && command->items[0].after)
+    if (command->result >= 0 && has_added(command))
         manager_note_written(manager);
     manager_note_commit(manager, command->result);
     if (command->result < 0) {
