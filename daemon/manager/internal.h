@@ -109,9 +109,6 @@ void manager_fill_dialect(const struct access *choices, struct session_parameter
 void manager_run_bulks(struct manager *manager);
 bool manager_bulks_hold_starts(const struct manager *manager);
 
-/* Tries again in a while what could not be written. */
-void manager_retry_unsaved(struct manager *manager);
-
 /* The stored states in which a job may be shown as one of STATES, bit 1 << enum shown_state. */
 uint32_t manager_stored_states(uint32_t states);
 
@@ -120,6 +117,9 @@ void manager_note_commit(struct manager *manager, int result);
 
 /* A commit that has certainly written something: the store can be written. */
 void manager_note_written(struct manager *manager);
+
+/* In a few seconds what could not be written is tried again, and the next jobs are chosen anew. */
+void manager_retry_unsaved(struct manager *manager);
 
 /* What a person can do where a commit failed with RESULT; what waits is then written. */
 const char *manager_write_remedy(int result);

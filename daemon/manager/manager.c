@@ -257,8 +257,10 @@ static int on_schedule(sd_event_source *source, void *userdata)
     if (manager->stopping)
         return 0;
     int r = schedule_run(manager);
-    if (r < 0)
+    if (r < 0) {
         log_message(LOG_ERR, MESSAGE_DEGRADED, 0, "cannot choose the next jobs: %s", strerror(-r));
+        manager_retry_unsaved(manager); /* nothing else may come that makes a decision due */
+    }
     return 0;
 }
 
@@ -280,6 +282,7 @@ static int on_unsaved(sd_event_source *source, uint64_t usec, void *userdata)
     manager_run_bulks(manager);
     batch_drop_leftovers(manager);
     prove_writable(manager);
+    manager_reschedule(manager);
     return 0;
 }
 

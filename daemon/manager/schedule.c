@@ -106,6 +106,7 @@ static void start_job(struct manager *manager, uint64_t id)
     r = runner_new(manager, job, &runner);
     if (r < 0) {
         log_message(LOG_WARNING, MESSAGE_JOB_STARTED, id, "cannot start the job: %s", strerror(-r));
+        manager_retry_unsaved(manager);
         return;
     }
     manager_runner_started(manager, runner);

@@ -139,6 +139,11 @@ class Run:
 
     # ---- the phases: what is prepared, and what happens while the fault is there ----
 
+    def act_single(self):
+        """One job alone: nothing comes behind it that would make up for what it missed."""
+        self.add("only", 3000)
+        self.settle()
+
     def act_submit(self):
         self.add("one", 2000, key="k1")
         self.add_several("two", "three")

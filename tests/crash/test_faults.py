@@ -52,3 +52,11 @@ def test_the_control_block_is_the_one_that_the_library_maps(tmp_path):
     assert (tmp_path / "control").read_bytes()[:preloaded.TABLE].hex() == (
         "01000000" "05000000" + "0200000000000000" * 2 + "00" * 16 + "0700000000000000")
     control.close()
+
+
+def test_a_job_that_found_no_memory_to_start_is_started_later():
+    sites = faults.attempt(faults.Fault("single", faults.MEMORY)).sites
+    wanted = [site for site in sites if faults.name_of(site).startswith(("runner_new ", "keep_host "))]
+    assert wanted, [faults.name_of(site) for site in sites]
+    results = [faults.attempt(faults.Fault("single", faults.MEMORY, site=site)) for site in wanted]
+    assert [(result.hit, result.problem) for result in results] == [(1, None)] * len(wanted)
