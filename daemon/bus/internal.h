@@ -103,7 +103,7 @@ int options_read_submission(sd_bus_message *message, struct manager_submission *
 struct filter_storage {
     struct manager_filter filter;
     uint64_t *ids;
-    struct store_range *ranges;
+    struct id_range *ranges;
     bool has_all;
     bool is_empty;        /* no key at all */
     bool names_jobs;      /* ids or ranges were given, */

@@ -340,10 +340,10 @@ static int read_ids(sd_bus_message *message, struct filter_storage *storage)
     return sd_bus_message_exit_container(message);
 }
 
-static int add_range(struct filter_storage *storage, struct store_range range)
+static int add_range(struct filter_storage *storage, struct id_range range)
 {
     size_t count = storage->filter.store.ranges_count;
-    struct store_range *ranges = reallocarray(storage->ranges, count + 1, sizeof(*ranges));
+    struct id_range *ranges = reallocarray(storage->ranges, count + 1, sizeof(*ranges));
 
     if (!ranges)
         return -ENOMEM;
@@ -356,7 +356,7 @@ static int add_range(struct filter_storage *storage, struct store_range range)
 
 static int read_ranges(sd_bus_message *message, struct filter_storage *storage)
 {
-    struct store_range range;
+    struct id_range range;
     int r = sd_bus_message_enter_container(message, 'v', "a(tt)");
 
     if (r >= 0)

@@ -17,31 +17,15 @@ struct bulk *bulk_free(struct bulk *bulk)
     return NULL;
 }
 
-static int compare_ids(const void *left, const void *right)
-{
-    const uint64_t *a = left, *b = right;
-
-    return *a < *b ? -1 : *a > *b;
-}
-
-static int compare_id_with_range(const void *key, const void *element)
-{
-    const uint64_t *id = key;
-    const struct bulk_range *range = element;
-
-    return *id < range->first ? -1 : *id > range->last;
-}
-
 static bool is_named(const struct bulk *bulk, uint64_t id)
 {
-    return bulk->ranges_count == 0 ||
-           bsearch(&id, bulk->ranges, bulk->ranges_count, sizeof(*bulk->ranges), compare_id_with_range);
+    return bulk->ranges_count == 0 || id_ranges_find(bulk->ranges, bulk->ranges_count, id);
 }
 
 static bool is_touched(const struct bulk *bulk, uint64_t id)
 {
     return bulk->touched_count > 0 &&
-           bsearch(&id, bulk->touched, bulk->touched_count, sizeof(*bulk->touched), compare_ids);
+           bsearch(&id, bulk->touched, bulk->touched_count, sizeof(*bulk->touched), id_compare);
 }
 
 static bool has_state(const struct bulk *bulk, const struct job *job)
@@ -105,33 +89,8 @@ void bulk_advance(struct bulk *bulk, uint64_t after)
     memmove(bulk->touched, bulk->touched + passed, bulk->touched_count * sizeof(*bulk->touched));
 }
 
-static int compare_ranges(const void *left, const void *right)
-{
-    const struct bulk_range *a = left, *b = right;
-
-    return a->first < b->first ? -1 : a->first > b->first;
-}
-
-size_t bulk_join_ranges(struct bulk_range *ranges, size_t count)
-{
-    size_t kept = 0;
-
-    if (count == 0)
-        return 0;
-    qsort(ranges, count, sizeof(*ranges), compare_ranges);
-    for (size_t i = 1; i < count; i++) {
-        if (ranges[kept].last == UINT64_MAX || ranges[i].first <= ranges[kept].last + 1) {
-            if (ranges[i].last > ranges[kept].last)
-                ranges[kept].last = ranges[i].last;
-        } else {
-            ranges[++kept] = ranges[i];
-        }
-    }
-    return kept + 1;
-}
-
 /* What is left of RANGE without HOLES goes to OUT. Returns how many that are: at most one more than holes. */
-static size_t subtract(struct bulk_range range, const struct bulk_range *holes, size_t count, struct bulk_range *out)
+static size_t subtract(struct id_range range, const struct id_range *holes, size_t count, struct id_range *out)
 {
     size_t kept = 0;
 
@@ -141,7 +100,7 @@ static size_t subtract(struct bulk_range range, const struct bulk_range *holes, 
         if (holes[i].first > range.last)
             break;
         if (holes[i].first > range.first)
-            out[kept++] = (struct bulk_range){range.first, holes[i].first - 1};
+            out[kept++] = (struct id_range){range.first, holes[i].first - 1};
         if (holes[i].last >= range.last)
             return kept;
         range.first = holes[i].last + 1;
@@ -150,12 +109,12 @@ static size_t subtract(struct bulk_range range, const struct bulk_range *holes, 
     return kept;
 }
 
-int bulk_exclude(struct bulk *bulk, const struct bulk_range *holes, size_t count)
+int bulk_exclude(struct bulk *bulk, const struct id_range *holes, size_t count)
 {
-    const struct bulk_range all = {1, bulk->last_id};
-    const struct bulk_range *ranges = bulk->ranges_count > 0 ? bulk->ranges : &all;
+    const struct id_range all = {1, bulk->last_id};
+    const struct id_range *ranges = bulk->ranges_count > 0 ? bulk->ranges : &all;
     size_t ranges_count = bulk->ranges_count > 0 ? bulk->ranges_count : 1, kept = 0;
-    struct bulk_range *left;
+    struct id_range *left;
 
     if (count == 0)
         return 0;
@@ -166,7 +125,7 @@ int bulk_exclude(struct bulk *bulk, const struct bulk_range *holes, size_t count
     for (size_t i = 0; i < ranges_count; i++)
         kept += subtract(ranges[i], holes, count, left + kept);
     if (kept == 0)
-        left[kept++] = (struct bulk_range){0, 0};
+        left[kept++] = (struct id_range){0, 0};
     free(bulk->ranges);
     bulk->ranges = left;
     bulk->ranges_count = kept;

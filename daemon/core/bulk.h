@@ -13,16 +13,13 @@
 #pragma once
 
 #include "core/command.h"
+#include "core/ids.h"
 
 #include "base/cleanup.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct bulk_range {
-    uint64_t first, last; /* inclusive */
-};
 
 enum bulk_retrying { /* which of the retrying jobs */
                      BULK_RETRYING_ALL = 0,
@@ -39,9 +36,9 @@ struct bulk {
     char *group;              /* NULL = any */
     uint32_t states;          /* stored ones: bit 1 << enum job_state; 0 = any */
     enum bulk_retrying retrying;
-    uint64_t at_usec;          /* of the intent */
-    uint64_t last_id;          /* jobs that came later are not meant */
-    struct bulk_range *ranges; /* sorted, apart; none = all */
+    uint64_t at_usec;        /* of the intent */
+    uint64_t last_id;        /* jobs that came later are not meant */
+    struct id_range *ranges; /* sorted, apart; none = all */
     size_t ranges_count;
 
     uint64_t after;    /* done up to this id */
@@ -61,7 +58,4 @@ int bulk_touch(struct bulk *bulk, uint64_t id);
 void bulk_advance(struct bulk *bulk, uint64_t after);
 
 /* The verb does not mean the ids of HOLES, which are sorted and apart. -ENOMEM. */
-int bulk_exclude(struct bulk *bulk, const struct bulk_range *holes, size_t count);
-
-/* Sorts and joins: ranges that meet become one. Returns how many are left. */
-size_t bulk_join_ranges(struct bulk_range *ranges, size_t count);
+int bulk_exclude(struct bulk *bulk, const struct id_range *holes, size_t count);

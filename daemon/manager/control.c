@@ -30,7 +30,7 @@ struct control {
 
     struct manager_filter filter; /* its texts and ranges are copies */
     char *group, *key;
-    struct bulk_range *ranges;
+    struct id_range *ranges;
     uint64_t after;
 
     uint64_t *named; /* sorted, where the filter is nothing but ids: those that are not there are told */
@@ -408,13 +408,6 @@ void control_refuse_all(struct manager *manager)
         answer(control, &error);
 }
 
-static int compare_ids(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-
-    return a < b ? -1 : a > b;
-}
-
 /* Ids that were named are taken each once, so that one that does not exist is reported. */
 static int take_named(struct control *control, const struct store_filter *filter)
 {
@@ -424,7 +417,7 @@ static int take_named(struct control *control, const struct store_filter *filter
     if (!control->named)
         return -ENOMEM;
     memcpy(control->named, filter->ids, filter->ids_count * sizeof(*control->named));
-    qsort(control->named, filter->ids_count, sizeof(*control->named), compare_ids);
+    qsort(control->named, filter->ids_count, sizeof(*control->named), id_compare);
     for (size_t i = 0; i < filter->ids_count; i++)
         if (i == 0 || control->named[i] != control->named[i - 1])
             control->named[count++] = control->named[i];
@@ -442,17 +435,16 @@ static int take_ranges(struct control *control, const struct store_filter *filte
     if (!control->ranges)
         return -ENOMEM;
     for (size_t i = 0; i < filter->ids_count; i++)
-        control->ranges[i] = (struct bulk_range){filter->ids[i], filter->ids[i]};
+        control->ranges[i] = (struct id_range){filter->ids[i], filter->ids[i]};
     for (size_t i = 0; i < filter->ranges_count; i++)
-        control->ranges[filter->ids_count + i] = (struct bulk_range){filter->ranges[i].first, filter->ranges[i].last};
-    count = bulk_join_ranges(control->ranges, count);
+        control->ranges[filter->ids_count + i] = filter->ranges[i];
+    count = id_ranges_join(control->ranges, count);
     if (count > BULK_RANGES_MAX)
         return manager_fault_set(error, FAULT_LIMIT_REACHED, -E2BIG,
                                  "one command takes at most %d ranges of jobs; split it, or select by --group or "
                                  "--state",
                                  BULK_RANGES_MAX);
-    static_assert(sizeof(struct store_range) == sizeof(struct bulk_range), "ranges are ranges");
-    control->filter.store.ranges = (const struct store_range *)(const void *)control->ranges;
+    control->filter.store.ranges = control->ranges;
     control->filter.store.ranges_count = count;
     return 0;
 }

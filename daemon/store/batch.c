@@ -8,9 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define RANGE_BYTES 16
 /* At worst each part of the largest queue has a range of its own. */
-#define BATCH_BYTES_MAX (STORE_JOBS_MAX / STORE_BATCH_MAX * 2 * RANGE_BYTES + STORE_RECORD_MAX)
+#define BATCH_BYTES_MAX (STORE_JOBS_MAX / STORE_BATCH_MAX * 2 * RECORD_ROW_BYTES(2) + STORE_RECORD_MAX)
 
 #define MEMBER(tag, kind, member) RECORD_MEMBER(batch, tag, kind, member)
 
@@ -25,32 +24,25 @@ static size_t ranges_size(const void *object)
 {
     const struct batch *batch = object;
 
-    return batch->ranges_count * RANGE_BYTES;
+    return batch->ranges_count * RECORD_ROW_BYTES(2);
 }
 
 static void pack_ranges(const void *object, uint8_t *to)
 {
     const struct batch *batch = object;
 
-    for (size_t i = 0; i < batch->ranges_count; i++, to += RANGE_BYTES) {
-        record_put_number(to, batch->ranges[i].first, 8);
-        record_put_number(to + 8, batch->ranges[i].last, 8);
-    }
+    record_pack_rows(to, batch->ranges, 2, batch->ranges_count);
 }
 
 static int unpack_ranges(void *object, const uint8_t *from, size_t size)
 {
     struct batch *batch = object;
+    void *ranges;
 
-    if (size == 0 || size % RANGE_BYTES != 0)
-        return -EBADMSG;
-    batch->ranges = calloc(size / RANGE_BYTES, sizeof(*batch->ranges));
-    if (!batch->ranges)
-        return -ENOMEM;
-    batch->ranges_count = size / RANGE_BYTES;
-    for (size_t i = 0; i < batch->ranges_count; i++, from += RANGE_BYTES)
-        batch->ranges[i] = (struct bulk_range){record_get_number(from, 8), record_get_number(from + 8, 8)};
-    return 0;
+    int r = record_unpack_rows(from, size, 2, &ranges, &batch->ranges_count);
+    if (r == 0)
+        batch->ranges = ranges;
+    return r;
 }
 
 static const struct record_type batch_record = {
@@ -144,7 +136,7 @@ int batch_take(struct lmdb_txn *txn, const struct command *command, struct batch
 
 int batch_note(struct batch *batch, const struct job *job)
 {
-    struct bulk_range *last = batch->ranges_count > 0 ? &batch->ranges[batch->ranges_count - 1] : NULL;
+    struct id_range *last = batch->ranges_count > 0 ? &batch->ranges[batch->ranges_count - 1] : NULL;
 
     if (job->state == JOB_PAUSED)
         batch->paused++;
@@ -154,11 +146,11 @@ int batch_note(struct batch *batch, const struct job *job)
         last->last = job->id;
         return 0;
     }
-    struct bulk_range *ranges = reallocarray(batch->ranges, batch->ranges_count + 1, sizeof(*ranges));
+    struct id_range *ranges = reallocarray(batch->ranges, batch->ranges_count + 1, sizeof(*ranges));
     if (!ranges)
         return -ENOMEM;
     batch->ranges = ranges;
-    ranges[batch->ranges_count++] = (struct bulk_range){job->id, job->id};
+    ranges[batch->ranges_count++] = (struct id_range){job->id, job->id};
     return 0;
 }
 
@@ -200,7 +192,7 @@ static int add_ranges(const struct batch *batch, void *userdata)
 {
     struct hidden *hidden = userdata;
     size_t count = hidden->count + batch->ranges_count;
-    struct bulk_range *ranges = reallocarray(hidden->ranges, count + 1, sizeof(*ranges));
+    struct id_range *ranges = reallocarray(hidden->ranges, count + 1, sizeof(*ranges));
 
     if (!ranges)
         return -ENOMEM;
@@ -221,7 +213,7 @@ int hidden_load(struct lmdb_txn *txn, struct hidden *ret)
         hidden_done(&hidden);
         return r;
     }
-    hidden.count = bulk_join_ranges(hidden.ranges, hidden.count);
+    hidden.count = id_ranges_join(hidden.ranges, hidden.count);
     *ret = hidden;
     return 0;
 }
@@ -232,20 +224,10 @@ void hidden_done(struct hidden *hidden)
     *hidden = (struct hidden){0};
 }
 
-static int compare_id_with_range(const void *key, const void *element)
-{
-    const uint64_t *id = key;
-    const struct bulk_range *range = element;
-
-    return *id < range->first ? -1 : *id > range->last;
-}
-
 uint64_t hidden_until(const struct hidden *hidden, uint64_t id)
 {
-    const struct bulk_range *range = NULL;
+    const struct id_range *range = id_ranges_find(hidden->ranges, hidden->count, id);
 
-    if (hidden->count > 0)
-        range = bsearch(&id, hidden->ranges, hidden->count, sizeof(*hidden->ranges), compare_id_with_range);
     return range ? range->last : 0;
 }
 
@@ -285,7 +267,7 @@ int batch_count_owned(struct lmdb_txn *txn, uid_t owner, uint64_t *ret)
 /* From the end, so that the ranges that are left are those that are still there. */
 static int drop_one(struct lmdb_txn *txn, struct batch *batch)
 {
-    struct bulk_range *last = &batch->ranges[batch->ranges_count - 1];
+    struct id_range *last = &batch->ranges[batch->ranges_count - 1];
     _cleanup_(job_free_p) struct job *job = NULL;
 
     int r = schema_get_job(txn, last->last, &job);

@@ -19,7 +19,7 @@ struct batch {
     uid_t owner;
     uint64_t count; /* jobs of all parts so far, with those that were there already and are kept */
     uint64_t ready, paused;
-    struct bulk_range *ranges; /* in the order of the ids */
+    struct id_range *ranges; /* in the order of the ids */
     size_t ranges_count;
 };
 struct batch *batch_free(struct batch *batch);
@@ -37,7 +37,7 @@ void batch_put(struct lmdb_txn *txn, const struct command *command, struct batch
 
 /* The ids of all batches that are not visible, for one transaction. */
 struct hidden {
-    struct bulk_range *ranges; /* sorted */
+    struct id_range *ranges; /* sorted */
     size_t count;
     uint64_t jobs;
 };

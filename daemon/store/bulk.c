@@ -2,6 +2,7 @@
 #include "store/bulk.h"
 
 #include "store/batch.h"
+#include "store/codec.h"
 #include "store/journal.h"
 #include "store/record.h"
 
@@ -10,9 +11,8 @@
 #include <string.h>
 
 /* The ranges of a batch that is not whole may cut those that were named once more. */
-#define INTENT_BYTES_MAX   (2 * sizeof(struct bulk_range) * BULK_RANGES_MAX + STORE_RECORD_MAX)
+#define INTENT_BYTES_MAX   (2 * sizeof(struct id_range) * BULK_RANGES_MAX + STORE_RECORD_MAX)
 #define PROGRESS_BYTES_MAX (BULK_TOUCHED_MAX * sizeof(uint64_t) + STORE_RECORD_MAX)
-#define RANGE_BYTES        16
 
 enum part {
     PART_INTENT = 0,
@@ -47,23 +47,8 @@ static const struct record_field intent_fields[] = {
     MEMBER(33, NUMBER, change.texts_reset),
     MEMBER(34, NUMBER, change.flags_reset),
 
-    MEMBER(40, STRING, change.access.texts[ACCESS_AUTH]),
-    MEMBER(41, STRING, change.access.texts[ACCESS_CREDENTIAL]),
-    MEMBER(42, STRING, change.access.texts[ACCESS_CERT]),
-    MEMBER(43, STRING, change.access.texts[ACCESS_KEY_FILE]),
-    MEMBER(44, STRING, change.access.texts[ACCESS_CACERT]),
-    MEMBER(45, STRING, change.access.texts[ACCESS_PINNED_KEY]),
-    MEMBER(46, STRING, change.access.texts[ACCESS_PROXY]),
-    MEMBER(47, STRING, change.access.texts[ACCESS_PROXY_CREDENTIAL]),
-    MEMBER(48, STRING, change.access.texts[ACCESS_NOPROXY]),
-    MEMBER(49, STRING, change.access.texts[ACCESS_HEADER_FILE]),
-    MEMBER(50, STRING, change.access.texts[ACCESS_USER_AGENT]),
-    MEMBER(51, STRING, change.access.texts[ACCESS_METHOD_OVERRIDE]),
-    MEMBER(52, STRING, change.access.texts[ACCESS_PROTOCOL_GUID]),
-    MEMBER(70, NUMBER, change.access.flags),
-    MEMBER(71, NUMBER, change.access.flags_chosen),
+    RECORD_ACCESS_MEMBERS(bulk, 40, change.access),
 };
-static_assert(ACCESS_TEXTS == 13, "each text of the access has its tag");
 
 static const struct record_field progress_fields[] = {
     MEMBER(1, NUMBER, after),
@@ -73,62 +58,50 @@ static size_t ranges_size(const void *object)
 {
     const struct bulk *bulk = object;
 
-    return bulk->ranges_count * RANGE_BYTES;
+    return bulk->ranges_count * RECORD_ROW_BYTES(2);
 }
 
 static void pack_ranges(const void *object, uint8_t *to)
 {
     const struct bulk *bulk = object;
 
-    for (size_t i = 0; i < bulk->ranges_count; i++, to += RANGE_BYTES) {
-        record_put_number(to, bulk->ranges[i].first, 8);
-        record_put_number(to + 8, bulk->ranges[i].last, 8);
-    }
+    record_pack_rows(to, bulk->ranges, 2, bulk->ranges_count);
 }
 
 static int unpack_ranges(void *object, const uint8_t *from, size_t size)
 {
     struct bulk *bulk = object;
+    void *ranges;
 
-    if (size == 0 || size % RANGE_BYTES != 0)
-        return -EBADMSG;
-    bulk->ranges = calloc(size / RANGE_BYTES, sizeof(*bulk->ranges));
-    if (!bulk->ranges)
-        return -ENOMEM;
-    bulk->ranges_count = size / RANGE_BYTES;
-    for (size_t i = 0; i < bulk->ranges_count; i++, from += RANGE_BYTES)
-        bulk->ranges[i] = (struct bulk_range){record_get_number(from, 8), record_get_number(from + 8, 8)};
-    return 0;
+    int r = record_unpack_rows(from, size, 2, &ranges, &bulk->ranges_count);
+    if (r == 0)
+        bulk->ranges = ranges;
+    return r;
 }
 
 static size_t touched_size(const void *object)
 {
     const struct bulk *bulk = object;
 
-    return bulk->touched_count * sizeof(uint64_t);
+    return bulk->touched_count * RECORD_ROW_BYTES(1);
 }
 
 static void pack_touched(const void *object, uint8_t *to)
 {
     const struct bulk *bulk = object;
 
-    for (size_t i = 0; i < bulk->touched_count; i++)
-        record_put_number(to + i * sizeof(uint64_t), bulk->touched[i], sizeof(uint64_t));
+    record_pack_rows(to, bulk->touched, 1, bulk->touched_count);
 }
 
 static int unpack_touched(void *object, const uint8_t *from, size_t size)
 {
     struct bulk *bulk = object;
+    void *touched;
 
-    if (size == 0 || size % sizeof(uint64_t) != 0)
-        return -EBADMSG;
-    bulk->touched = calloc(size / sizeof(uint64_t), sizeof(*bulk->touched));
-    if (!bulk->touched)
-        return -ENOMEM;
-    bulk->touched_count = size / sizeof(uint64_t);
-    for (size_t i = 0; i < bulk->touched_count; i++)
-        bulk->touched[i] = record_get_number(from + i * sizeof(uint64_t), sizeof(uint64_t));
-    return 0;
+    int r = record_unpack_rows(from, size, 1, &touched, &bulk->touched_count);
+    if (r == 0)
+        bulk->touched = touched;
+    return r;
 }
 
 static const struct record_type parts[] = {
@@ -374,9 +347,7 @@ static int collect(struct store *store, struct lmdb_txn *txn, struct step *step)
     const struct bulk *bulk = step->bulk;
     struct store_filter filter = {
         .any_owner = bulk->any_owner, .owner = bulk->caller, .group = bulk->group, .states = bulk->states};
-    static_assert(sizeof(struct store_range) == sizeof(struct bulk_range), "ranges are ranges");
-
-    filter.ranges = (const struct store_range *)(const void *)bulk->ranges;
+    filter.ranges = bulk->ranges;
     filter.ranges_count = bulk->ranges_count;
     step->room = step->command->items_count;
     step->command->items_count = 0;

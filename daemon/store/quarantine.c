@@ -4,16 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
-static int compare_ids(const void *left, const void *right)
-{
-    const uint64_t *a = left, *b = right;
-
-    return *a < *b ? -1 : *a > *b;
-}
-
 static bool is_listed(const uint64_t *ids, size_t ids_count, uint64_t id)
 {
-    return bsearch(&id, ids, ids_count, sizeof(*ids), compare_ids) != NULL;
+    return bsearch(&id, ids, ids_count, sizeof(*ids), id_compare) != NULL;
 }
 
 /* The id that an index entry is about; 0 for one that makes no sense, which stays where it is. */
@@ -97,7 +90,7 @@ void schema_quarantine(struct lmdb_txn *txn, uint64_t *ids, size_t ids_count)
 {
     if (ids_count == 0)
         return;
-    qsort(ids, ids_count, sizeof(*ids), compare_ids);
+    qsort(ids, ids_count, sizeof(*ids), id_compare);
     drop_entries(txn, TABLE_STATE, ids, ids_count);
     drop_entries(txn, TABLE_SCHED, ids, ids_count);
     drop_entries(txn, TABLE_KEYS, ids, ids_count);

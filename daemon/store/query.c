@@ -95,7 +95,7 @@ static int query_by_key(struct query *query, uint64_t after)
     return r;
 }
 
-static int query_range(struct query *query, struct lmdb_cursor *cursor, struct store_range range)
+static int query_range(struct query *query, struct lmdb_cursor *cursor, struct id_range range)
 {
     struct schema_key key;
 
@@ -119,39 +119,29 @@ static int query_range(struct query *query, struct lmdb_cursor *cursor, struct s
     return query->txn->error;
 }
 
-static int compare_ranges(const void *left, const void *right)
-{
-    const struct store_range *a = left, *b = right;
-
-    return a->first < b->first ? -1 : a->first > b->first;
-}
-
-/* Ids are ranges of one. Sorted, and each begun behind the last, so that a job that is named twice comes once. */
+/* Ids are ranges of one. Joined, so that a job that is named twice comes once. */
 static int query_by_ranges(struct query *query, uint64_t after)
 {
     const struct store_filter *filter = query->filter;
     size_t count = filter->ids_count + filter->ranges_count;
-    _cleanup_free_ struct store_range *ranges = calloc(count, sizeof(*ranges));
+    _cleanup_free_ struct id_range *ranges = calloc(count, sizeof(*ranges));
     _cleanup_cursor_ struct lmdb_cursor cursor = {0};
 
     if (!ranges)
         return -ENOMEM;
     for (size_t i = 0; i < filter->ids_count; i++)
-        ranges[i] = (struct store_range){filter->ids[i], filter->ids[i]};
+        ranges[i] = (struct id_range){filter->ids[i], filter->ids[i]};
     for (size_t i = 0; i < filter->ranges_count; i++)
         ranges[filter->ids_count + i] = filter->ranges[i];
-    qsort(ranges, count, sizeof(*ranges), compare_ranges);
+    count = id_ranges_join(ranges, count);
     lmdb_cursor_open(query->txn, TABLE_JOBS, &cursor);
     for (size_t i = 0; i < count && !query->over && after < UINT64_MAX; i++) {
-        struct store_range range = ranges[i];
+        struct id_range range = ranges[i];
         if (range.first <= after)
             range.first = after + 1;
-        if (range.first > range.last)
-            continue;
-        int r = query_range(query, &cursor, range);
+        int r = range.first <= range.last ? query_range(query, &cursor, range) : 0;
         if (r < 0)
             return r;
-        after = range.last;
     }
     return query->txn->error;
 }
@@ -262,7 +252,7 @@ static int query_all(struct query *query, uint64_t after)
     if (after == UINT64_MAX)
         return 0;
     lmdb_cursor_open(query->txn, TABLE_JOBS, &cursor);
-    return query_range(query, &cursor, (struct store_range){after + 1, UINT64_MAX});
+    return query_range(query, &cursor, (struct id_range){after + 1, UINT64_MAX});
 }
 
 int query_run(struct store *store, struct lmdb_txn *txn, const struct store_filter *filter, uint64_t after,

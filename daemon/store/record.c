@@ -94,7 +94,6 @@ static bool is_zero(const uint8_t *bytes, size_t size)
 static void encode_member(struct encoder *encoder, const struct record_field *field, const void *object)
 {
     const char *member = (const char *)object + field->offset;
-    struct record_blob blob;
     const char *string;
     uint8_t *at;
 
@@ -120,11 +119,6 @@ static void encode_member(struct encoder *encoder, const struct record_field *fi
     case RECORD_RAW:
         if (!is_zero((const uint8_t *)member, field->size))
             encode_bytes(encoder, field->tag, member, field->size);
-        return;
-    case RECORD_BLOB:
-        memcpy(&blob, member, sizeof(blob));
-        if (blob.size > 0)
-            encode_bytes(encoder, field->tag, blob.bytes, blob.size);
         return;
     }
     assert(false);
@@ -165,17 +159,6 @@ static int decode_string(void *member, const uint8_t *value, size_t length)
     return 0;
 }
 
-static int decode_blob(void *member, const uint8_t *value, size_t length)
-{
-    struct record_blob blob = {.bytes = malloc(length > 0 ? length : 1), .size = length};
-
-    if (!blob.bytes)
-        return -ENOMEM;
-    memcpy(blob.bytes, value, length);
-    memcpy(member, &blob, sizeof(blob));
-    return 0;
-}
-
 static int decode_member(const struct record_field *field, const uint8_t *value, size_t length, void *object)
 {
     char *member = (char *)object + field->offset;
@@ -203,8 +186,6 @@ static int decode_member(const struct record_field *field, const uint8_t *value,
             return -EBADMSG;
         memcpy(member, value, length);
         return 0;
-    case RECORD_BLOB:
-        return decode_blob(member, value, length);
     }
     assert(false);
     return -EBADMSG;
@@ -262,4 +243,28 @@ int record_decode(const struct record_type *type, const void *bytes, size_t size
     if (record_get_number(at + 4, 4) != crc32c(at + HEADER_BYTES, size - HEADER_BYTES))
         return -EBADMSG;
     return decode_fields(type, at + HEADER_BYTES, size - HEADER_BYTES, object);
+}
+
+void record_pack_rows(uint8_t *to, const void *rows, size_t width, size_t count)
+{
+    const uint64_t *numbers = rows;
+
+    for (size_t i = 0; i < width * count; i++)
+        record_put_number(to + 8 * i, numbers[i], 8);
+}
+
+int record_unpack_rows(const uint8_t *from, size_t size, size_t width, void **ret, size_t *ret_count)
+{
+    uint64_t *numbers;
+
+    if (size == 0 || size % RECORD_ROW_BYTES(width) != 0)
+        return -EBADMSG;
+    numbers = malloc(size);
+    if (!numbers)
+        return -ENOMEM;
+    for (size_t i = 0; i < size / 8; i++)
+        numbers[i] = record_get_number(from + 8 * i, 8);
+    *ret = numbers;
+    *ret_count = size / RECORD_ROW_BYTES(width);
+    return 0;
 }

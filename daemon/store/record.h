@@ -21,13 +21,6 @@ enum record_kind {
     RECORD_STRING, /* char *, absent = NULL */
     RECORD_TEXT,   /* char[], absent = "" */
     RECORD_RAW,    /* bytes of the member's size */
-    RECORD_BLOB,   /* struct record_blob */
-};
-
-/* Bytes of any length; owned by the struct that they stand in. */
-struct record_blob {
-    void *bytes;
-    size_t size;
 };
 
 struct record_field {
@@ -67,3 +60,9 @@ int record_decode(const struct record_type *type, const void *bytes, size_t size
 
 void record_put_number(uint8_t *to, uint64_t value, size_t width);
 uint64_t record_get_number(const uint8_t *from, size_t width);
+
+/* For a packed field that is an array of structs of WIDTH numbers of 8 bytes each: ROWS of them. */
+#define RECORD_ROW_BYTES(width) ((size_t)8 * (width))
+void record_pack_rows(uint8_t *to, const void *rows, size_t width, size_t count);
+/* -EBADMSG, -ENOMEM; the caller frees *ret. */
+int record_unpack_rows(const uint8_t *from, size_t size, size_t width, void **ret, size_t *ret_count);

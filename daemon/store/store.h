@@ -12,6 +12,7 @@
 
 #include "core/command.h"
 #include "core/event.h"
+#include "core/ids.h"
 #include "core/job.h"
 
 #include "base/mailbox.h"
@@ -65,10 +66,6 @@ size_t store_pending(const struct store *store);
 int store_get(struct store *store, uint64_t id, struct job **ret);
 int store_find_key(struct store *store, uid_t owner, const char *key, uint64_t *ret_id);
 
-struct store_range {
-    uint64_t first, last; /* inclusive */
-};
-
 struct store_filter {
     bool any_owner;
     uid_t owner;
@@ -77,7 +74,7 @@ struct store_filter {
     uint32_t states;     /* bit 1 << enum job_state; 0 = any */
     const uint64_t *ids; /* sorted or not; ids_count == 0 && ranges_count == 0 = any */
     size_t ids_count;
-    const struct store_range *ranges;
+    const struct id_range *ranges;
     size_t ranges_count;
 };
 

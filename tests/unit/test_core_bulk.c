@@ -76,18 +76,18 @@ static void retrying_jobs_are_told_apart_by_their_next_attempt(void **state)
 
 static void ranges_are_sorted_and_joined(void **state)
 {
-    struct bulk_range ranges[] = {{50, 60}, {1, 5}, {6, 7}, {55, 70}, {90, 90}, {90, 90}, {72, 72}};
+    struct id_range ranges[] = {{50, 60}, {1, 5}, {6, 7}, {55, 70}, {90, 90}, {90, 90}, {72, 72}};
 
     (void)state;
-    assert_int_equal(bulk_join_ranges(ranges, ELEMENTS(ranges)), 4);
-    const struct bulk_range joined[] = {{1, 7}, {50, 70}, {72, 72}, {90, 90}};
+    assert_int_equal(id_ranges_join(ranges, ELEMENTS(ranges)), 4);
+    const struct id_range joined[] = {{1, 7}, {50, 70}, {72, 72}, {90, 90}};
     assert_memory_equal(ranges, joined, sizeof(joined));
-    struct bulk_range everything[] = {{5, UINT64_MAX}, {UINT64_MAX, UINT64_MAX}, {0, 1}};
-    assert_int_equal(bulk_join_ranges(everything, ELEMENTS(everything)), 2);
-    assert_int_equal(bulk_join_ranges(NULL, 0), 0);
+    struct id_range everything[] = {{5, UINT64_MAX}, {UINT64_MAX, UINT64_MAX}, {0, 1}};
+    assert_int_equal(id_ranges_join(everything, ELEMENTS(everything)), 2);
+    assert_int_equal(id_ranges_join(NULL, 0), 0);
 }
 
-static void assert_excluded(struct bulk *bulk, const struct bulk_range *holes, size_t count, const char *left)
+static void assert_excluded(struct bulk *bulk, const struct id_range *holes, size_t count, const char *left)
 {
     char text[200] = "";
 
@@ -101,9 +101,9 @@ static void assert_excluded(struct bulk *bulk, const struct bulk_range *holes, s
     bulk->ranges_count = 0;
 }
 
-static struct bulk_range *copy_ranges(const struct bulk_range *ranges, size_t count)
+static struct id_range *copy_ranges(const struct id_range *ranges, size_t count)
 {
-    struct bulk_range *copy = calloc(count, sizeof(*copy));
+    struct id_range *copy = calloc(count, sizeof(*copy));
 
     assert_non_null(copy);
     memcpy(copy, ranges, count * sizeof(*copy));
@@ -112,9 +112,9 @@ static struct bulk_range *copy_ranges(const struct bulk_range *ranges, size_t co
 
 static void holes_are_cut_out_of_what_is_meant(void **state)
 {
-    static const struct bulk_range named[] = {{5, 20}, {30, 40}};
-    static const struct bulk_range holes[] = {{1, 4}, {10, 12}, {20, 30}, {40, 50}};
-    static const struct bulk_range everything[] = {{1, 200}};
+    static const struct id_range named[] = {{5, 20}, {30, 40}};
+    static const struct id_range holes[] = {{1, 4}, {10, 12}, {20, 30}, {40, 50}};
+    static const struct id_range everything[] = {{1, 200}};
     struct bulk bulk = some_bulk();
 
     (void)state;
@@ -128,7 +128,7 @@ static void holes_are_cut_out_of_what_is_meant(void **state)
 
 static void only_named_jobs_are_meant(void **state)
 {
-    struct bulk_range ranges[] = {{12, 14}, {20, 20}};
+    struct id_range ranges[] = {{12, 14}, {20, 20}};
     struct bulk bulk = some_bulk();
     struct job job = {.owner = 1000, .state = JOB_READY, .group = (char[]){"default"}};
 

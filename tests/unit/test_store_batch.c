@@ -81,7 +81,7 @@ static int count_heads(const struct store_lane *lane, const struct store_candida
 /* By every way that there is. */
 static void assert_seen(struct fixture *fixture, size_t jobs)
 {
-    static const struct store_range range = {1, UINT64_MAX};
+    static const struct id_range range = {1, UINT64_MAX};
     size_t heads = 0;
     uint64_t counts[JOB_STATES], total = 0;
 

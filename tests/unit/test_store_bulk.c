@@ -118,7 +118,7 @@ static void jobs_that_come_later_are_not_meant(void **state)
 
 static void a_group_and_ranges_select(void **state)
 {
-    static const struct bulk_range ranges[] = {{100, 199}, {2400, 2500}};
+    static const struct id_range ranges[] = {{100, 199}, {2400, 2500}};
     struct fixture *fixture = *state;
     struct bulk *bulk = new_bulk(VERB_PAUSE);
 

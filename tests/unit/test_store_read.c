@@ -132,7 +132,7 @@ static void ids_and_ranges_select_each_job_once(void **state)
 {
     struct fixture *fixture = *state;
     const uint64_t ids[] = {6, 77, 2, 6, 1};
-    const struct store_range ranges[] = {{4, 5}, {2, 4}, {9, 8}, {100, UINT64_MAX}};
+    const struct id_range ranges[] = {{4, 5}, {2, 4}, {9, 8}, {100, UINT64_MAX}};
     struct store_filter by_id = {.any_owner = true, .ids = ids, .ids_count = ELEMENTS(ids)};
     struct store_filter by_range = {.any_owner = true, .ranges = ranges, .ranges_count = ELEMENTS(ranges)};
     struct store_filter by_both = {.owner = FIXTURE_OWNER,
