@@ -286,15 +286,17 @@ static int build(struct daemon *daemon)
         r = add_events(daemon);
     if (r >= 0)
         r = mailbox_new(&daemon->mailbox);
-    if (r >= 0)
-        r = net_new(daemon->event, &net_options, &daemon->net);
+    if (r < 0)
+        return fatal(daemon, "cannot start: %s", strerror(-r));
+    /* Before there are threads: what looks at the queue's file first is a child of this process. */
+    r = open_store(daemon, &report);
+    if (r < 0)
+        return r;
+    r = net_new(daemon->event, &net_options, &daemon->net);
     if (r >= 0)
         r = build_io(daemon);
     if (r < 0)
         return fatal(daemon, "cannot start: %s", strerror(-r));
-    r = open_store(daemon, &report);
-    if (r < 0)
-        return r;
     struct manager_options options = {
         .event = daemon->event,
         .store = daemon->store,

@@ -11,6 +11,7 @@ import pytest
 from support.bus import BusError
 from support.home import BITSQD
 from support.preload import preload
+from support.preload import preload
 from support.wait import poll
 
 URL = "http://127.0.0.1:9/x"
@@ -163,6 +164,17 @@ def test_a_file_that_is_mostly_empty_gives_its_space_back_at_the_start(home):
     assert queue_file(home).stat().st_size < 1 << 20 and listed(daemon.bus) == ids
     assert re.search(r"the queue's file gave back 6[34]\.?\d* MiB to the disk, and takes [\d.]+ KiB now", home.logs())
     assert daemon.bus.get("Degraded") == [] and held_jobs(home, daemon.bus, 1)[0] == ids[-1] + 1
+
+
+def test_no_child_is_made_once_there_are_threads(home):
+    """What looks at the file, and what copies it, would wait for ever for a lock that a thread held just then."""
+    home.env.update(preload("forkwatch"))
+    daemon = home.daemon()
+    ids = held_jobs(home, daemon.bus, 2)
+    assert daemon.stop() == []
+    os.truncate(queue_file(home), 64 << 20)
+    daemon.restart()
+    assert "gave back" in home.logs() and "forkwatch" not in home.logs() and listed(daemon.bus) == ids
 
 
 def test_of_many_damaged_records_the_first_are_named(home):
