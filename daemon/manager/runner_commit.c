@@ -38,8 +38,12 @@ static void take_record(struct runner *runner, struct command *command)
 {
     if (!command->items[0].after)
         return;
+    bool has_started = runner->job->started_usec == 0 && command->items[0].after->started_usec != 0;
     job_free(runner->job);
     runner->job = TAKE_PTR(command->items[0].after);
+    /* The journal says so from now on, and whoever follows it has to hear that it has grown. */
+    if (has_started)
+        manager_shown_changed(runner->manager, runner->job);
 }
 
 static void on_checkpoint(struct command *command, void *userdata)
@@ -52,6 +56,8 @@ static void on_checkpoint(struct command *command, void *userdata)
         /* The next command carries the news again. */
         runner->update.has_identity |= command->update.has_identity;
         runner->progressed |= command->update.progress;
+        if (runner->update.started_usec == 0)
+            runner->update.started_usec = command->update.started_usec;
     }
     take_record(runner, command);
     runner_proceed(runner);

@@ -9,6 +9,7 @@ import pytest
 
 from support.bus import BusError
 from support.home import BITSQ
+from support.preload import preload
 from support.wait import DEADLINE_S, poll
 
 URL = "http://127.0.0.1:9/x"
@@ -111,28 +112,56 @@ def test_a_gap_is_told(home):
     assert home.bitsq("events", "--since", str(answer["next"]), "--json").json["gap"] is False
 
 
+class Follower:
+    """bitsq events --follow, and what it has printed so far."""
+
+    def __init__(self, home):
+        self.out, self.err = home.path / "out", home.path / "err"
+        with open(self.out, "wb") as out, open(self.err, "wb") as err:
+            self.process = subprocess.Popen([BITSQ, "events", "--follow"], env=home.env, stdout=out, stderr=err,
+                                            stdin=subprocess.DEVNULL)
+
+    def lines(self):
+        return self.out.read_text().splitlines()
+
+    def wait(self, count, what):
+        poll(lambda: len(self.lines()) >= count, lambda: f"{what}, but {self.lines()} {self.err.read_text()}")
+
+    def interrupt(self):
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(DEADLINE_S) == 130
+
+
 def test_follow_goes_on_over_a_restart_and_says_how_to_go_on(home):
     daemon = home.daemon(**LATER)
-    source, out = home.file(size=10), home.path / "out"
+    source = home.file(size=10)
     first = daemon.bus.add(source, URL, hold=True)
-    with open(out, "wb") as stream, open(home.path / "err", "wb") as errors:
-        process = subprocess.Popen([BITSQ, "events", "--follow"], env=home.env, stdout=stream,
-                                   stderr=errors, stdin=subprocess.DEVNULL)
-
-    def seen(count):
-        return lambda: len(out.read_text().splitlines()) >= count
-    poll(seen(1), "what was before is told")
+    follower = Follower(home)
+    follower.wait(1, "what was before is told")
     daemon.kill()
     daemon.restart()
     second = daemon.bus.add(source, URL, hold=True)
-    poll(seen(2), "what came behind the restart is told")
+    follower.wait(2, "what came behind the restart is told")
     daemon.bus.verb(first, "Resume")
-    poll(seen(4), "and what happens on")
-    process.send_signal(signal.SIGINT)
-    assert process.wait(DEADLINE_S) == 130
-    told = out.read_text().splitlines()
+    follower.wait(4, "and what happens on")
+    follower.interrupt()
+    told = follower.lines()
     assert [int(line.split()[0]) for line in told] == list(range(1, len(told) + 1))
     for line, (job, what) in zip(told, ((first, "added"), (second, "added"), (first, "resumed"))):
         assert f"  {job} file.bin: {what}" in line
-    notes = (home.path / "err").read_text()
+    notes = follower.err.read_text()
     assert "connecting again" in notes and f"--since {len(told)}" in notes
+
+
+def test_follow_tells_of_a_first_request_though_nothing_happens_after_it(home, serve):
+    """The disk is slow, so that the signal of the server's first answer comes before the event is there; then nothing
+    moves, and no other signal makes up for one that is missing."""
+    home.env.update({**preload("slow_sync"), "SLOW_SYNC_MSEC": "300"})
+    server = serve("--fault", "fragment: stall")
+    daemon = home.daemon()
+    follower = Follower(home)
+    job = daemon.bus.add(home.file(size=1000), f"{server.url}/target")
+    poll(lambda: server.requests("fragment"), "its bytes are on their way")
+    follower.wait(2, "it has started")
+    assert f"  {job} file.bin: started" in follower.lines()[-1]
+    follower.interrupt()
