@@ -253,6 +253,8 @@ static void on_begun(struct command *command, void *userdata)
 
     manager_note_commit(manager, r);
     if (r >= 0) {
+        for (size_t i = 0; i < command->items_count; i++)
+            take_item(control, &command->items[i]);
         manager_tell_runners(manager, command);
         manager_announce(manager, command);
         manager_run_bulks(manager);

@@ -287,6 +287,7 @@ int bulk_apply_begin(struct store *store, struct lmdb_txn *txn, struct command *
     struct bulk *bulk = command->bulk;
     _cleanup_(bulks_done) struct bulks earlier = {.count = 0};
     _cleanup_(hidden_done) struct hidden hidden = {.count = 0};
+    uint64_t refused = 0; /* that had ended when it came to them */
     size_t count;
 
     uint64_t newest = newest_id(txn, &count);
@@ -310,12 +311,13 @@ int bulk_apply_begin(struct store *store, struct lmdb_txn *txn, struct command *
     for (size_t i = 0; i < command->items_count && txn->error == 0; i++) {
         struct command_item *item = &command->items[i];
         item->result = apply_item(store, txn, &verb, &earlier, item);
+        refused += item->result < 0;
         r = bulk_touch(bulk, item->id);
         if (r < 0)
             return txn->error = r;
     }
     bulks_save(txn, &earlier);
-    journal_put_count(txn, bulk->caller, event_of_verb(bulk->verb), command->bulk_jobs, command->at);
+    journal_put_count(txn, bulk->caller, event_of_verb(bulk->verb), command->bulk_jobs - refused, command->at);
     put_part(txn, bulk, PART_INTENT);
     put_part(txn, bulk, PART_PROGRESS);
     return txn->error;

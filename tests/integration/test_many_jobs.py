@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Commands over more jobs than one transaction touches: answered when the intent is durable, and as if done then."""
+import json
+
 import pytest
 
 from support.bus import BusError, options, query
+from support.preload import preload
 from support.wait import poll
 
 URL = "http://127.0.0.1:9/x"
@@ -121,3 +124,19 @@ def test_a_job_that_has_nothing_at_a_server_is_cancelled_without_waiting_for_a_s
     assert [busy.bus.job(job)["State"] for job in ids[:3]] == ["cancelled"] * 3
     assert busy.bus.control("cancel", state=["queued"])[:2] == (1097, 0)
     settled(busy.bus, cancelled=1100, transferring=1)
+
+
+def test_an_upload_that_ends_while_all_are_paused_is_not_counted_as_paused(home, serve):
+    """Its last commit stands before the command in the writer's queue: the answer and the journal know that."""
+    home.env.update({**preload("slow_sync"), "SLOW_SYNC_MSEC": "300"})
+    server = serve()
+    daemon = home.daemon()
+    source = home.file(size=10)
+    daemon.bus.add_many(source, URL, 1500, hold=True)
+    ending = daemon.bus.add(source, f"{server.url}/target")
+    poll(lambda: server.requests("close"), "the server has the whole file")
+    matched, failed, failures = daemon.bus.control("pause", all=True)
+    assert (matched, failed) == (1501, 1) and failures[0][0] == ending and "it is done" in failures[0][2]
+    told = home.bitsq("events", "--json=lines").out.splitlines()
+    assert [json.loads(line)["count"] for line in told if '"paused"' in line] == [1500]
+    assert daemon.bus.job(ending)["State"] == "done"
