@@ -87,6 +87,13 @@ static int print_line(const struct events *events)
 static void note_gap(struct events *events)
 {
     events->has_gap = true;
+    if (events->since >= bitsq_journal_get_sequence(events->journal)) {
+        cli_note(events->cli,
+                 "there is no event %" PRIu64 " yet, so that the number is of another queue; all that this one keeps "
+                 "follows",
+                 events->since);
+        return;
+    }
     cli_note(events->cli,
              "events before %" PRIu64 " are not kept any more, and what they told is missing here; "
              "bitsq list shows how things stand",

@@ -112,6 +112,13 @@ def test_a_gap_is_told(home):
     assert home.bitsq("events", "--since", str(answer["next"]), "--json").json["gap"] is False
 
 
+def test_a_number_that_is_not_there_yet_is_told_as_what_it_is(home):
+    home.daemon(**LATER).bus.add(home.file(size=10), URL, hold=True)
+    told = home.bitsq("events", "--since", "99")
+    assert told.code == 0 and len(told.out.splitlines()) == 1
+    assert "no event 99 yet" in told.err and "not kept" not in told.err
+
+
 class Follower:
     """bitsq events --follow, and what it has printed so far."""
 
