@@ -78,7 +78,53 @@ static int plan_existing(struct command *command, size_t index, const struct job
     return -EINVAL;
 }
 
-static int plan_job(struct lmdb_txn *txn, const struct hidden *hidden, struct command *command, size_t index,
+/* What an ADD has to know of the queue beside its records. */
+struct adding {
+    struct hidden hidden;
+    struct bulks bulks;  /* what stands there will be changed by them */
+    struct batch *batch; /* that the command is a part of; NULL = it stands alone */
+};
+
+static void adding_done(struct adding *adding)
+{
+    hidden_done(&adding->hidden);
+    bulks_done(&adding->bulks);
+    batch_free(adding->batch);
+}
+
+static int adding_begin(struct lmdb_txn *txn, const struct command *command, struct adding *ret)
+{
+    int r = hidden_load(txn, &ret->hidden);
+
+    if (r == 0)
+        r = bulks_load(txn, &ret->bulks);
+    if (r == 0 && command->batch_id != 0)
+        r = batch_take(txn, command, &ret->batch);
+    return r;
+}
+
+/* The job that holds a key, as the commands over many jobs will leave it. One that they remove goes now: its key is
+ * free. */
+static int get_existing(struct lmdb_txn *txn, const struct adding *adding, uint64_t id, struct job **ret)
+{
+    _cleanup_(job_free_p) struct job *stored = NULL, *existing = NULL;
+    uint64_t covering;
+
+    int r = schema_get_job(txn, id, &stored);
+    if (r == 0)
+        r = job_copy(stored, &existing);
+    if (r < 0)
+        return r;
+    r = bulks_catch_up(&adding->bulks, existing, &covering);
+    if (r == -ENOENT)
+        schema_remove_job(txn, stored);
+    if (r < 0)
+        return txn->error < 0 ? txn->error : r;
+    *ret = TAKE_PTR(existing);
+    return 0;
+}
+
+static int plan_job(struct lmdb_txn *txn, const struct adding *adding, struct command *command, size_t index,
                     struct plan *plan)
 {
     const struct job *job = command->jobs[index];
@@ -91,10 +137,10 @@ static int plan_job(struct lmdb_txn *txn, const struct hidden *hidden, struct co
         return 0;
     int r = schema_find_key(txn, job->owner, job->key, &id);
     /* Of a batch that is still being added, this one or another: nobody can say yet whether that job will be. */
-    if (r == 0 && hidden_until(hidden, id) != 0)
+    if (r == 0 && hidden_until(&adding->hidden, id) != 0)
         return refuse(command, index, -EEXIST);
     if (r == 0)
-        r = schema_get_job(txn, id, &existing);
+        r = get_existing(txn, adding, id, &existing);
     if (r == -ENOENT)
         return 0;
     if (r == -EBADMSG) {
@@ -150,15 +196,19 @@ static int reserve_ids(struct store *store, uint64_t last)
 }
 
 /* The job that holds a key which another one takes over: cancelled where it is not over, and without its key. */
-static int give_key_up(struct lmdb_txn *txn, const struct command *command, uint64_t id, struct command_item *item)
+static int give_key_up(struct lmdb_txn *txn, const struct command *command, struct bulks *bulks, uint64_t id,
+                       struct command_item *item)
 {
     struct command cancel = {.type = COMMAND_VERB, .verb = VERB_CANCEL, .at = command->at};
     _cleanup_(job_free_p) struct job *before = NULL, *after = NULL;
     enum job_effect effect;
+    uint64_t covering = 0;
 
     int r = schema_get_job(txn, id, &before);
     if (r == 0)
         r = job_copy(before, &after);
+    if (r == 0)
+        r = bulks_catch_up(bulks, after, &covering);
     if (r < 0)
         return r;
     assert(after);
@@ -170,6 +220,7 @@ static int give_key_up(struct lmdb_txn *txn, const struct command *command, uint
     r = schema_put_job(txn, before, after);
     if (r < 0)
         return r;
+    bulks_touch(txn, bulks, covering, id);
     if (before->state != after->state)
         journal_put_change(txn, &cancel, before, after);
     *item = (struct command_item){.id = id, .before = before->state, .after = TAKE_PTR(after)};
@@ -217,7 +268,7 @@ static void note_added(struct lmdb_txn *txn, const struct command *command, cons
 }
 
 static int write_jobs(struct store *store, struct lmdb_txn *txn, struct command *command, const struct plan *plans,
-                      size_t new_count, size_t replaced_count, struct batch *batch)
+                      size_t new_count, size_t replaced_count, struct adding *adding)
 {
     uint64_t id = schema_next_id(txn);
     size_t replaced = command->jobs_count;
@@ -234,9 +285,9 @@ static int write_jobs(struct store *store, struct lmdb_txn *txn, struct command 
             continue;
         }
         if (plans[i].what == PLAN_REPLACE)
-            r = give_key_up(txn, command, plans[i].existing, &command->items[replaced++]);
+            r = give_key_up(txn, command, &adding->bulks, plans[i].existing, &command->items[replaced++]);
         if (r == 0)
-            r = write_job(txn, command->jobs[i], id++, batch, item);
+            r = write_job(txn, command->jobs[i], id++, adding->batch, item);
         /* Half of the command is in the transaction already: it must not be committed. */
         if (r < 0)
             txn->error = r;
@@ -245,8 +296,9 @@ static int write_jobs(struct store *store, struct lmdb_txn *txn, struct command 
     }
     if (new_count > 0)
         schema_set_next_id(txn, id);
-    if (batch)
-        batch_put(txn, command, batch);
+    bulks_save(txn, &adding->bulks);
+    if (adding->batch)
+        batch_put(txn, command, adding->batch);
     else
         note_added(txn, command, plans, new_count);
     return txn->error;
@@ -256,8 +308,7 @@ static int apply_add(struct store *store, struct lmdb_txn *txn, struct command *
 {
     _cleanup_free_ struct plan *plans = calloc(command->jobs_count + 1, sizeof(*plans));
     size_t new_count = 0, replaced_count = 0;
-    _cleanup_(hidden_done) struct hidden hidden = {.count = 0};
-    _cleanup_(batch_free_p) struct batch *batch = NULL;
+    _cleanup_(adding_done) struct adding adding = {.batch = NULL};
 
     assert(command->items_count >= command->jobs_count);
     if (!plans)
@@ -266,17 +317,15 @@ static int apply_add(struct store *store, struct lmdb_txn *txn, struct command *
         return 0;
     int r = check_keys_differ(command);
     if (r == 0)
-        r = hidden_load(txn, &hidden);
-    if (r == 0 && command->batch_id != 0)
-        r = batch_take(txn, command, &batch);
+        r = adding_begin(txn, command, &adding);
     for (size_t i = 0; i < command->jobs_count && r == 0; i++) {
-        r = plan_job(txn, &hidden, command, i, &plans[i]);
+        r = plan_job(txn, &adding, command, i, &plans[i]);
         new_count += plans[i].what != PLAN_KEEP;
         replaced_count += plans[i].what == PLAN_REPLACE;
     }
     if (r == 0)
         r = check_quota(store, txn, command, plans);
-    return r < 0 ? r : write_jobs(store, txn, command, plans, new_count, replaced_count, batch);
+    return r < 0 ? r : write_jobs(store, txn, command, plans, new_count, replaced_count, &adding);
 }
 
 static bool leaves_session(const struct command *command, const struct job *before, const struct job *after)
@@ -307,7 +356,7 @@ int apply_item(struct store *store, struct lmdb_txn *txn, const struct command *
     item->type = before->type;
     r = job_copy(before, &after);
     if (r == 0 && bulks)
-        r = bulks_catch_up(bulks, after, command->at, &covering);
+        r = bulks_catch_up(bulks, after, &covering);
     if (r < 0)
         return r;
     item->before = after->state;

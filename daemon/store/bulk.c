@@ -207,6 +207,8 @@ void bulks_done(struct bulks *bulks)
 int bulks_load(struct lmdb_txn *txn, struct bulks *ret)
 {
     *ret = (struct bulks){.count = 0};
+    if (lmdb_entries(txn, TABLE_BULKS) == 0)
+        return txn->error;
     for (uint64_t id = next_id(txn, 0); id != 0 && ret->count < BULKS_MAX; id = next_id(txn, id)) {
         int r = get_bulk(txn, id, &ret->list[ret->count]);
         if (r == 0)
@@ -217,25 +219,26 @@ int bulks_load(struct lmdb_txn *txn, struct bulks *ret)
     return txn->error;
 }
 
-static struct command verb_of(const struct bulk *bulk, struct moment at, bool flies)
+/* As it was said when it was said, though its turn may come later. */
+static struct command verb_of(const struct bulk *bulk, bool flies)
 {
     return (struct command){.type = COMMAND_VERB,
                             .verb = bulk->verb,
                             .change = &bulk->change,
                             .caller = bulk->caller,
                             .any_owner = bulk->any_owner,
-                            .at = at,
+                            .at = {.realtime_usec = bulk->at_usec},
                             .nothing_flies = !flies,
                             .items_count = SIZE_MAX}; /* one event for all stands with the intent */
 }
 
-int bulks_catch_up(const struct bulks *bulks, struct job *job, struct moment at, uint64_t *ret_covering)
+int bulks_catch_up(const struct bulks *bulks, struct job *job, uint64_t *ret_covering)
 {
     uint64_t covering = 0;
 
     for (size_t i = 0; i < bulks->count; i++) {
         const struct bulk *bulk = bulks->list[i];
-        const struct command verb = verb_of(bulk, at, false);
+        const struct command verb = verb_of(bulk, false);
         enum job_effect effect = JOB_UNCHANGED;
         const char *reason;
         if (!bulk_covers(bulk, job))
@@ -307,7 +310,7 @@ int bulk_apply_begin(struct store *store, struct lmdb_txn *txn, struct command *
     if (r < 0)
         return r;
     /* What flies is stopped or changed with the intent, and not when its turn comes. */
-    const struct command verb = verb_of(bulk, command->at, true);
+    const struct command verb = verb_of(bulk, true);
     for (size_t i = 0; i < command->items_count && txn->error == 0; i++) {
         struct command_item *item = &command->items[i];
         item->result = apply_item(store, txn, &verb, &earlier, item);
@@ -353,7 +356,7 @@ static int collect(struct store *store, struct lmdb_txn *txn, struct step *step)
     filter.ranges_count = bulk->ranges_count;
     step->room = step->command->items_count;
     step->command->items_count = 0;
-    int r = query_run(store, txn, &filter, bulk->after, step->room, take_job, step, &step->reached);
+    int r = query_run(store, txn, NULL, &filter, bulk->after, step->room, take_job, step, &step->reached);
     if (r >= 0 && step->reached == 0)
         step->is_last = true;
     return r < 0 ? r : 0;
@@ -362,7 +365,7 @@ static int collect(struct store *store, struct lmdb_txn *txn, struct step *step)
 static int apply_items(struct store *store, struct lmdb_txn *txn, struct command *command, const struct bulk *bulk)
 {
     /* What flew had its turn with the intent, and nothing starts before the last step. */
-    const struct command verb = verb_of(bulk, command->at, false);
+    const struct command verb = verb_of(bulk, false);
 
     for (size_t i = 0; i < command->items_count && txn->error == 0; i++) {
         int r = apply_item(store, txn, &verb, NULL, &command->items[i]);

@@ -26,7 +26,7 @@ int bulks_load(struct lmdb_txn *txn, struct bulks *ret);
  * Makes of JOB what those that have not reached it yet will. -ENOENT where they will remove it, -ENOMEM. *ret_covering:
  * bit i stands for list[i]; once JOB is written as it is then, they have to be told that they may pass it by.
  */
-int bulks_catch_up(const struct bulks *bulks, struct job *job, struct moment at, uint64_t *ret_covering);
+int bulks_catch_up(const struct bulks *bulks, struct job *job, uint64_t *ret_covering);
 void bulks_touch(struct lmdb_txn *txn, struct bulks *bulks, uint64_t covering, uint64_t id);
 /* Once a transaction, after the last bulks_touch(). */
 void bulks_save(struct lmdb_txn *txn, struct bulks *bulks);

@@ -64,9 +64,14 @@ int store_read_begin(struct store *store, struct store_read *read);
 void store_read_end(struct store_read *read);
 #define _cleanup_read_ _cleanup_(store_read_end)
 
-/* store_query() within a transaction: *ret_next is as there. */
-int query_run(struct store *store, struct lmdb_txn *txn, const struct store_filter *filter, uint64_t after,
-              size_t limit, int (*each)(const struct job *job, void *userdata), void *userdata, uint64_t *ret_next);
+/*
+ * store_query() within a transaction: *ret_next is as there. THROUGH: the commands over many jobs that EACH must find
+ * carried out; NULL = the records as they are.
+ */
+struct bulks;
+int query_run(struct store *store, struct lmdb_txn *txn, const struct bulks *through, const struct store_filter *filter,
+              uint64_t after, size_t limit, int (*each)(const struct job *job, void *userdata), void *userdata,
+              uint64_t *ret_next);
 
 /* migrate.c: brings a queue of schema VERSION, whose tables are open, to SCHEMA_VERSION and opens the rest. */
 int migrate_queue(struct lmdb *env, uint64_t version);
@@ -84,7 +89,6 @@ void compact_queue(const struct store_options *options, const struct store_sizes
                    const struct marker *marker, struct store_report *report);
 
 /* apply.c: carries COMMAND out in TXN. What concerns it alone is its result; LMDB's error is txn->error. */
-struct bulks;
 /*
  * One item of a verb or of an attempt's command: returns its result; a record that cannot be decoded is as good as not
  * there. BULKS may be NULL: those that COMMAND must find

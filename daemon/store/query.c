@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "store/batch.h"
+#include "store/bulk.h"
 #include "store/internal.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 struct query {
     struct store *store;
     struct lmdb_txn *txn;
+    const struct bulks *through; /* NULL = none is under way, or the records are wanted as they are */
     const struct store_filter *filter;
     size_t limit;
     int (*each)(const struct job *job, void *userdata);
@@ -35,15 +37,19 @@ static bool matches(const struct store_filter *filter, const struct job *job)
 static int visit(struct query *query, uint64_t id, struct lmdb_bytes record)
 {
     _cleanup_(job_free_p) struct job *job = NULL;
+    uint64_t covering;
     int r = schema_decode(record, id, &job);
 
     query->looked_at++;
+    if (r == 0 && query->through)
+        r = bulks_catch_up(query->through, job, &covering);
     if (r == -EBADMSG)
         store_suspect(query->store, id);
-    else if (r < 0)
+    else if (r < 0 && r != -ENOENT)
         return r;
+    bool is_there = r == 0;
     r = 0;
-    if (job && matches(query->filter, job)) {
+    if (is_there && matches(query->filter, job)) {
         r = query->each(job, query->userdata);
         if (r < 0)
             return r;
@@ -255,11 +261,17 @@ static int query_all(struct query *query, uint64_t after)
     return query_range(query, &cursor, (struct id_range){after + 1, UINT64_MAX});
 }
 
-int query_run(struct store *store, struct lmdb_txn *txn, const struct store_filter *filter, uint64_t after,
-              size_t limit, int (*each)(const struct job *job, void *userdata), void *userdata, uint64_t *ret_next)
+int query_run(struct store *store, struct lmdb_txn *txn, const struct bulks *through, const struct store_filter *filter,
+              uint64_t after, size_t limit, int (*each)(const struct job *job, void *userdata), void *userdata,
+              uint64_t *ret_next)
 {
-    struct query query = {
-        .store = store, .txn = txn, .filter = filter, .limit = limit, .each = each, .userdata = userdata};
+    struct query query = {.store = store,
+                          .txn = txn,
+                          .through = through,
+                          .filter = filter,
+                          .limit = limit,
+                          .each = each,
+                          .userdata = userdata};
     int r = hidden_load(txn, &query.hidden);
 
     if (r < 0)
@@ -270,6 +282,8 @@ int query_run(struct store *store, struct lmdb_txn *txn, const struct store_filt
         r = query_by_key(&query, after);
     else if (filter->ids_count + filter->ranges_count > 0)
         r = query_by_ranges(&query, after);
+    else if (through)
+        r = query_all(&query, after); /* the indexes do not know yet what becomes of the jobs */
     else if (filter->group && strcmp(filter->group, "default") != 0 && !filter->any_owner)
         r = query_by_group(&query, after);
     else if (!filter->any_owner)
@@ -287,7 +301,12 @@ int store_query(struct store *store, const struct store_filter *filter, uint64_t
                 int (*each)(const struct job *job, void *userdata), void *userdata, uint64_t *ret_next)
 {
     _cleanup_read_ struct store_read read;
+    _cleanup_(bulks_done) struct bulks bulks = {.count = 0};
 
     int r = store_read_begin(store, &read);
-    return r < 0 ? r : query_run(store, &read.txn, filter, after, limit, each, userdata, ret_next);
+    if (r == 0)
+        r = bulks_load(&read.txn, &bulks);
+    return r < 0 ? r
+                 : query_run(store, &read.txn, bulks.count > 0 ? &bulks : NULL, filter, after, limit, each, userdata,
+                             ret_next);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "store/batch.h"
+#include "store/bulk.h"
 #include "store/internal.h"
 
 #include <assert.h>
@@ -149,13 +150,22 @@ void store_read_end(struct store_read *read)
 int store_get(struct store *store, uint64_t id, struct job **ret)
 {
     _cleanup_read_ struct store_read read;
+    _cleanup_(bulks_done) struct bulks bulks = {.count = 0};
+    _cleanup_(job_free_p) struct job *job = NULL;
+    uint64_t covering;
 
     int r = store_read_begin(store, &read);
     if (r < 0)
         return r;
     r = batch_check_visible(&read.txn, id);
     if (r == 0)
-        r = schema_get_job(&read.txn, id, ret);
+        r = schema_get_job(&read.txn, id, &job);
+    if (r == 0)
+        r = bulks_load(&read.txn, &bulks);
+    if (r == 0)
+        r = bulks_catch_up(&bulks, job, &covering);
+    if (r == 0)
+        *ret = TAKE_PTR(job);
     if (r == -EBADMSG) {
         store_suspect(store, id);
         return -ENOENT;

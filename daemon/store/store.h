@@ -62,7 +62,10 @@ void store_submit(struct store *store, struct command *command);
 /* Commands submitted that have not come back. */
 size_t store_pending(const struct store *store);
 
-/* 0 and a copy; -ENOENT. */
+/*
+ * 0 and a copy; -ENOENT. Here and in store_query() a job is as the commands over many jobs that are under way will
+ * leave it: to everybody they count from their answer on. Only store_count() comes after them.
+ */
 int store_get(struct store *store, uint64_t id, struct job **ret);
 int store_find_key(struct store *store, uid_t owner, const char *key, uint64_t *ret_id);
 

@@ -140,3 +140,14 @@ def test_an_upload_that_ends_while_all_are_paused_is_not_counted_as_paused(home,
     told = home.bitsq("events", "--json=lines").out.splitlines()
     assert [json.loads(line)["count"] for line in told if '"paused"' in line] == [1500]
     assert daemon.bus.job(ending)["State"] == "done"
+
+
+def test_what_was_cancelled_can_be_removed_at_once(home, busy):
+    """The list shows each job as the command that was answered will leave it, and so does the next command find it."""
+    ids = busy.bus.add_many(home.file(size=10), URL, 2500)
+    assert busy.bus.control("cancel", state=["queued"])[:2] == (2500, 0)
+    assert busy.bus.job(ids[-1])["State"] == "cancelled"
+    assert busy.bus.query(state=["queued"])[0] == []
+    assert busy.bus.control("remove", state=["cancelled"])[:2] == (2500, 0)
+    assert [row["State"] for row in busy.bus.query(all=True)[0]] == ["transferring"]
+    poll(lambda: busy.bus.counts() == {"transferring": 1}, "the counts have come after")

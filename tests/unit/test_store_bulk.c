@@ -80,6 +80,12 @@ static void finish(struct fixture *fixture)
     }
 }
 
+static int ignore_row(const struct job *job, void *userdata)
+{
+    (void)job, (void)userdata;
+    return 0;
+}
+
 static void reopen(struct fixture *fixture)
 {
     fixture_close(fixture);
@@ -166,6 +172,98 @@ static void what_is_not_allowed_meanwhile_changes_nothing(void **state)
     assert_int_equal(fixture_verb(fixture, VERB_PAUSE, 2000), -EBUSY);
     finish(fixture);
     assert_int_equal(fixture_count(fixture, JOB_CANCELLED), JOBS);
+}
+
+static uint64_t count_rows(struct fixture *fixture, enum job_state state)
+{
+    struct store_filter filter = {.owner = FIXTURE_OWNER, .states = 1U << state};
+    uint64_t rows = 0, next = 0;
+
+    do {
+        int r = store_query(fixture->store, &filter, next, 1000, ignore_row, NULL, &next);
+        assert_true(r >= 0);
+        rows += (uint64_t)r;
+    } while (next != 0);
+    return rows;
+}
+
+static void readers_find_the_jobs_as_they_will_be(void **state)
+{
+    struct fixture *fixture = *state;
+    struct bulk *bulk = new_bulk(VERB_REMOVE);
+    _cleanup_(job_free_p) struct job *job = NULL;
+
+    fill(fixture, JOBS);
+    assert_int_equal(begin(fixture, new_bulk(VERB_CANCEL)), 0);
+    assert_int_equal(fixture_state(fixture, 2000), JOB_CANCELLED);
+    assert_int_equal(count_rows(fixture, JOB_CANCELLED), JOBS);
+    assert_int_equal(count_rows(fixture, JOB_READY), 0);
+    (void)step(fixture);
+    assert_int_equal(count_rows(fixture, JOB_CANCELLED), JOBS);
+    bulk->states = 1U << JOB_CANCELLED;
+    assert_int_equal(begin(fixture, bulk), 0);
+    assert_int_equal(count_rows(fixture, JOB_CANCELLED), 0);
+    assert_int_equal(store_get(fixture->store, 2000, &job), -ENOENT);
+    finish(fixture);
+    assert_int_equal(fixture_count(fixture, JOB_CANCELLED), 0);
+    assert_indexes_match(fixture);
+}
+
+static struct job *job_with_key(void)
+{
+    struct job *job = fixture_job(1);
+
+    fixture_set(&job->key, "mine");
+    return job;
+}
+
+static uint64_t find_mine(struct fixture *fixture)
+{
+    uint64_t id;
+
+    assert_int_equal(store_find_key(fixture->store, FIXTURE_OWNER, "mine", &id), 0);
+    return id;
+}
+
+/* The old job, which its turn has not come to, must not be the answer, nor take the new one's key with it. */
+static void a_key_of_a_job_that_is_being_removed_is_free(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t old;
+
+    fill(fixture, JOBS);
+    old = fixture_add(fixture, job_with_key());
+    assert_int_equal(fixture_verb(fixture, VERB_CANCEL, old), 0);
+    _cleanup_(command_free_p) struct command *gone = command_new(COMMAND_GONE, 1);
+    gone->items[0].id = old;
+    fixture_run(fixture, gone);
+    assert_int_equal(begin(fixture, new_bulk(VERB_REMOVE)), 0);
+    assert_int_equal(fixture_try_add(fixture, job_with_key(), IF_EXISTS_KEEP), 0);
+    assert_true(find_mine(fixture) > old);
+    finish(fixture);
+    assert_true(find_mine(fixture) > old);
+    assert_int_equal(fixture_state(fixture, find_mine(fixture)), JOB_READY);
+    assert_indexes_match(fixture);
+}
+
+static void a_job_that_lost_its_key_meanwhile_is_not_brought_back(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t old;
+
+    fill(fixture, JOBS);
+    old = fixture_add(fixture, job_with_key());
+    _cleanup_(command_free_p) struct command *failed = command_new(COMMAND_FAIL, 1);
+    failed->items[0].id = old;
+    fixture_run(fixture, failed);
+    assert_int_equal(begin(fixture, new_bulk(VERB_RETRY)), 0);
+    assert_int_equal(fixture_try_add(fixture, job_with_key(), IF_EXISTS_REPLACE), 0);
+    _cleanup_(command_free_p) struct command *gone = command_new(COMMAND_GONE, 1);
+    gone->items[0].id = old;
+    fixture_run(fixture, gone);
+    finish(fixture);
+    assert_int_equal(fixture_state(fixture, old), JOB_CANCELLED);
+    assert_indexes_match(fixture);
 }
 
 static void commands_over_many_jobs_keep_their_order(void **state)
@@ -264,6 +362,9 @@ static const struct CMUnitTest tests[] = {
     OPEN(a_group_and_ranges_select),
     OPEN(a_command_that_comes_meanwhile_finds_the_jobs_as_they_will_be),
     OPEN(what_is_not_allowed_meanwhile_changes_nothing),
+    OPEN(readers_find_the_jobs_as_they_will_be),
+    OPEN(a_key_of_a_job_that_is_being_removed_is_free),
+    OPEN(a_job_that_lost_its_key_meanwhile_is_not_brought_back),
     OPEN(commands_over_many_jobs_keep_their_order),
     OPEN(settings_change_for_all),
     OPEN(what_is_removed_is_gone_with_every_trace),
