@@ -4,6 +4,7 @@ import dbus
 import pytest
 
 from support.bus import BusError, options
+from support.preload import preload
 from support.wait import poll
 
 URL = "http://127.0.0.1:9/x"
@@ -127,3 +128,24 @@ def test_calls_that_come_too_quickly_wait_for_room_in_their_order(home):
     assert daemon.bus.counts() == {"paused": 20000}
     ids = [row["Id"] for row in daemon.bus.query(all=True)[0]]
     assert daemon.bus.job(ids[0])["Url"] == f"{URL}0-0"
+
+
+def test_so_many_jobs_may_wait_to_be_added_and_no_more(home):
+    """4,000 on their way and 32,000 behind them; who sends more before it reads an answer is told so."""
+    home.env.update({**preload("slow_sync"), "SLOW_SYNC_MSEC": "150"})
+    daemon = home.daemon(**LATER)
+    source, chosen = dbus.ByteArray(bytes(home.file(size=10))), options({"hold": True})
+    calls, answers = [], []
+    for number in range(60):
+        message = dbus.lowlevel.MethodCallMessage(None, "/org/bitsq1", "org.bitsq1.Manager", "AddJobs")
+        message.append([dbus.Struct((source, f"{URL}{number}-{i}", chosen), signature="aysa{sv}") for i in range(1000)],
+                       options({}), signature="a(aysa{sv})a{sv}")
+        calls.append(message)
+    pending = [daemon.bus.connection.send_message_with_reply(message, answers.append, 60) for message in calls]
+    for call in pending:
+        call.block()
+    refused = [answer for answer in answers if answer.get_type() == 3]
+    accepted = len(answers) - len(refused)
+    assert accepted >= 36 and refused and daemon.bus.counts() == {"paused": 1000 * accepted}
+    for answer in refused:
+        assert answer.get_error_name().endswith(".LimitReached") and "wait for the answers" in answer.get_args_list()[0]
