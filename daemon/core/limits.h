@@ -83,8 +83,8 @@
 #define STORE_COMPACT_LIVE_MAX_BYTES (256 * MIB)
 #define STORE_COMPACT_SPARE_BYTES    (16 * MIB) /* of the disk that the copy must leave free for others */
 #define RETAIN_DAYS_MAX              3650
-#define STORE_ID_BLOCK               1000   /* job ids that the marker file reserves at a time */
-#define EVENTS_MAX                   100000 /* events that the journal keeps: a third of a MiB for a thousand */
+#define STORE_ID_BLOCK               1000 /* job ids that the marker file reserves at a time */
+#define EVENTS_MAX                   100000 /* events that the journal keeps: 12 MiB of usual ones, 100 MiB at their longest */
 #define EVENTS_OF_COMMAND_MAX        100 /* jobs of one command that are told one by one, beyond that by their number */
 #define BULKS_MAX                    64  /* commands over many jobs that are under way */
 #define BULK_RANGES_MAX              65536 /* of ids that such a command may name: 1 MiB in the store */

@@ -93,7 +93,8 @@ int store_query(struct store *store, const struct store_filter *filter, uint64_t
 /*
  * Calls EACH for the events of OWNER, or of everybody, behind the sequence AFTER. As store_query(); *ret_next is where
  * to go on, also when more has happened: it is AFTER where nothing has. *ret_gap: events behind AFTER are not kept any
- * more, or AFTER is of a queue that was lost; EACH begins with the oldest one then.
+ * more, or one of them cannot be read, or AFTER is of a queue that was lost; EACH begins with the oldest one
+ * then.
  */
 int store_events(struct store *store, bool any_owner, uid_t owner, uint64_t after, size_t limit,
                  int (*each)(const struct event *event, void *userdata), void *userdata, uint64_t *ret_next,

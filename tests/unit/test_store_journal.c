@@ -173,19 +173,32 @@ static void others_see_nothing_of_it(void **state)
     assert_int_equal(store_events(fixture->store, true, 0, 0, 10, tell, &story, &next, &gap), 1);
 }
 
+static size_t copy_event(struct lmdb_txn *txn, uint64_t sequence, char record[static 256])
+{
+    struct schema_key key;
+    struct lmdb_bytes value;
+
+    schema_key_u64(&key, sequence);
+    assert_true(lmdb_get(txn, TABLE_EVENTS, schema_key_bytes(&key), &value) && value.size <= 256);
+    memcpy(record, value.data, value.size);
+    return value.size;
+}
+
 static void the_oldest_go_and_that_is_said(void **state)
 {
     struct fixture *fixture = *state;
     struct lmdb_txn txn;
     struct schema_key key;
+    char record[256];
     bool gap;
 
-    /* As if so many had happened: the second is EVENTS_MAX behind the first. */
+    /* As if the same had happened so many times. */
     fixture_add(fixture, fixture_job(1));
     lmdb_begin_write(fixture->store->env, &txn);
+    size_t size = copy_event(&txn, 1, record);
     for (uint64_t sequence = 2; sequence <= EVENTS_MAX; sequence++) {
         schema_key_u64(&key, sequence);
-        lmdb_put(&txn, TABLE_EVENTS, schema_key_bytes(&key), (struct lmdb_bytes){"garbage", 7});
+        lmdb_put(&txn, TABLE_EVENTS, schema_key_bytes(&key), (struct lmdb_bytes){record, size});
     }
     assert_int_equal(lmdb_commit(&txn), 0);
     (void)read_story(fixture, 0, &gap);
@@ -196,8 +209,31 @@ static void the_oldest_go_and_that_is_said(void **state)
     lmdb_abort(&txn);
     struct story story = read_story(fixture, 0, &gap);
     assert_true(gap);
-    assert_string_equal(story.text, "2 added\n"); /* what cannot be read stops nothing else */
+    assert_int_equal(story.count, EVENTS_MAX);
+    assert_int_equal(story.last, EVENTS_MAX + 1);
     (void)read_story(fixture, 1, &gap);
+    assert_false(gap);
+}
+
+static void an_event_that_cannot_be_read_stops_no_other_and_is_a_gap(void **state)
+{
+    struct fixture *fixture = *state;
+    struct story story = {.count = 0};
+    struct schema_key key;
+    struct lmdb_txn txn;
+    uint64_t next;
+    bool gap;
+
+    for (unsigned i = 1; i <= 3; i++)
+        fixture_add(fixture, fixture_job(i));
+    lmdb_begin_write(fixture->store->env, &txn);
+    schema_key_u64(&key, 2);
+    lmdb_put(&txn, TABLE_EVENTS, schema_key_bytes(&key), (struct lmdb_bytes){"garbage", 7});
+    assert_int_equal(lmdb_commit(&txn), 0);
+    assert_int_equal(store_events(fixture->store, false, FIXTURE_OWNER, 1, 1, tell, &story, &next, &gap), 1);
+    assert_string_equal(story.text, "3 added\n");
+    assert_true(gap && next == 3);
+    assert_int_equal(store_events(fixture->store, false, FIXTURE_OWNER, 3, 1, tell, &story, &next, &gap), 0);
     assert_false(gap);
 }
 
@@ -231,6 +267,7 @@ static const struct CMUnitTest tests[] = {
     OPEN(what_failed_is_not_told),
     OPEN(others_see_nothing_of_it),
     OPEN(the_oldest_go_and_that_is_said),
+    OPEN(an_event_that_cannot_be_read_stops_no_other_and_is_a_gap),
     OPEN(a_number_from_a_lost_queue_is_noticed),
 };
 
