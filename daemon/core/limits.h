@@ -14,6 +14,7 @@
 #define JOB_NAME_MAX      256  /* characters; the BITS limit for a display name, counted in bytes here */
 #define JOB_KEY_MAX       255  /* bytes; with the owner before it, below LMDB's 511 bytes a key */
 #define JOB_GROUP_MAX     64   /* bytes */
+#define RATE_MIN_BYTES    64   /* bytes a second: less would not finish a fragment within the patience of a server */
 #define JOB_ATTEMPTS_KEPT 8    /* attempts that a record remembers, so that a record stays bounded */
 
 /* What a server may send. */
@@ -102,6 +103,12 @@
 #define BATCHES_MAX     16    /* batches in parts that are being added, or taken back */
 #define ADDING_JOBS_MAX 4000  /* jobs that are on their way into the queue: each takes some 6 KiB meanwhile, */
 #define WAITING_ADD_MAX 32000 /* and so many more that wait for that: less than 1 KiB each */
+
+/* Settings of groups: all of them are kept in memory, some 250 bytes each. */
+#define GROUPS_MAX_PER_USER 1000
+#define GROUPS_MAX          20000
+#define GROUP_ACTIVE_MAX    ACTIVE_JOBS_MAX
+#define GROUP_RATE_MAX      UINT64_C(1000000000000) /* bytes a second; times microseconds it fits for 18 seconds */
 
 /* Work in parallel. */
 #define PROBES_MAX      4                              /* of servers, for people who wait for them */
