@@ -274,6 +274,8 @@ static enum job_effect apply_attempt(struct job *job, const struct command *comm
     case COMMAND_BULK_STEP:
     case COMMAND_PROVE:
     case COMMAND_RETAIN:
+    case COMMAND_GROUP_SET:
+    case COMMAND_GROUP_REMOVE:
         break;
     }
     assert(false);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/change.h"
+#include "core/group.h"
 #include "core/job.h"
 
 #include "base/mailbox.h"
@@ -23,18 +24,20 @@ enum job_verb {
 };
 
 enum command_type {
-    COMMAND_ADD,        /* jobs[]: all or none */
-    COMMAND_VERB,       /* verb on items[] */
-    COMMAND_CHECKPOINT, /* items[0]: session record, and what goes with it, in the background */
-    COMMAND_RETRY_AT,   /* items[0]: a transient error; the next attempt at a known time */
-    COMMAND_DONE,       /* items[0] */
-    COMMAND_FAIL,       /* items[0] */
-    COMMAND_GONE,       /* items[0]: cancelled for good */
-    COMMAND_BATCH_DROP, /* takes jobs of a batch back that never became visible; items[]: room for those of a step */
-    COMMAND_BULK_BEGIN, /* `bulk`; items[]: jobs that it reaches at once */
-    COMMAND_BULK_STEP,  /* the next step of the first bulk; items[]: room for the jobs of a step */
-    COMMAND_PROVE,      /* no items: writes again what stands there, which shows whether the queue can be written */
-    COMMAND_RETAIN,     /* one step of `retain`; items[] are those that it changed */
+    COMMAND_ADD,          /* jobs[]: all or none */
+    COMMAND_VERB,         /* verb on items[] */
+    COMMAND_CHECKPOINT,   /* items[0]: session record, and what goes with it, in the background */
+    COMMAND_RETRY_AT,     /* items[0]: a transient error; the next attempt at a known time */
+    COMMAND_DONE,         /* items[0] */
+    COMMAND_FAIL,         /* items[0] */
+    COMMAND_GONE,         /* items[0]: cancelled for good */
+    COMMAND_BATCH_DROP,   /* takes jobs of a batch back that never became visible; items[]: room for those of a step */
+    COMMAND_BULK_BEGIN,   /* `bulk`; items[]: jobs that it reaches at once */
+    COMMAND_BULK_STEP,    /* the next step of the first bulk; items[]: room for the jobs of a step */
+    COMMAND_PROVE,        /* no items: writes again what stands there, which shows whether the queue can be written */
+    COMMAND_RETAIN,       /* one step of `retain`; items[] are those that it changed */
+    COMMAND_GROUP_SET,    /* `group` of the caller */
+    COMMAND_GROUP_REMOVE, /* the settings of the caller's group of the name in `group` */
 };
 
 enum if_exists {
@@ -132,8 +135,11 @@ struct command {
     uint64_t bulk_jobs; /* BULK_BEGIN: so many will change, for the journal */
     bool bulk_was_lost; /* BULK_STEP: its record could not be read, and is gone */
 
-    /* 0 once durable; -EEXIST key in use by another upload, -EDQUOT the queue is full: of jobs, -EUSERS: of the
-     * owner's, -EFBIG: of bytes; -ENOSPC/-EIO not written */
+    struct group_change group; /* GROUP_SET, GROUP_REMOVE */
+    struct group group_after;  /* GROUP_SET: as it is now */
+
+    /* 0 once durable; -ENOENT no such group; -EEXIST key in use by another upload, -EDQUOT the queue is full: of jobs,
+     * -EUSERS: of the owner's (GROUP_SET: of groups), -EFBIG: of bytes; -ENOSPC/-EIO not written */
     int result;
 
     void (*done)(struct command *command, void *userdata); /* on the loop; the command is freed behind it */

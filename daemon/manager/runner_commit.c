@@ -133,6 +133,8 @@ static void log_end(const struct runner *runner)
     case COMMAND_CHECKPOINT:
     case COMMAND_PROVE:
     case COMMAND_RETAIN:
+    case COMMAND_GROUP_SET:
+    case COMMAND_GROUP_REMOVE:
         break;
     }
 }

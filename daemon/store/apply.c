@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "store/batch.h"
 #include "store/bulk.h"
+#include "store/group.h"
 #include "store/internal.h"
 #include "store/journal.h"
 
@@ -413,6 +414,12 @@ void apply_command(struct store *store, struct lmdb_txn *txn, struct command *co
         return;
     case COMMAND_RETAIN:
         command->result = retain_apply(store, txn, command);
+        return;
+    case COMMAND_GROUP_SET:
+        command->result = group_apply_set(txn, command);
+        return;
+    case COMMAND_GROUP_REMOVE:
+        command->result = group_apply_remove(txn, command);
         return;
     case COMMAND_VERB:
         command->result = bulks_load(txn, &bulks);

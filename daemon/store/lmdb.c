@@ -18,13 +18,21 @@ struct lmdb {
 };
 
 static const char *const table_names[] = {
-    [TABLE_META] = "meta",         [TABLE_COUNTS] = "counts",
-    [TABLE_JOBS] = "jobs",         [TABLE_LANES] = "lanes",
-    [TABLE_LANE_IDS] = "lane-ids", [TABLE_SCHED] = "sched",
-    [TABLE_STATE] = "state",       [TABLE_KEYS] = "keys",
-    [TABLE_FINISHED] = "finished", [TABLE_QUARANTINE] = "quarantine",
-    [TABLE_GROUPS] = "groups",     [TABLE_EVENTS] = "events",
-    [TABLE_BATCHES] = "batches",   [TABLE_BULKS] = "bulks",
+    [TABLE_META] = "meta",
+    [TABLE_COUNTS] = "counts",
+    [TABLE_JOBS] = "jobs",
+    [TABLE_LANES] = "lanes",
+    [TABLE_LANE_IDS] = "lane-ids",
+    [TABLE_SCHED] = "sched",
+    [TABLE_STATE] = "state",
+    [TABLE_KEYS] = "keys",
+    [TABLE_FINISHED] = "finished",
+    [TABLE_QUARANTINE] = "quarantine",
+    [TABLE_GROUPS] = "groups",
+    [TABLE_EVENTS] = "events",
+    [TABLE_BATCHES] = "batches",
+    [TABLE_BULKS] = "bulks",
+    [TABLE_GROUPS_SETTINGS] = "groups-settings",
 };
 static_assert(ELEMENTS(table_names) == LMDB_TABLES, "every table has a name");
 

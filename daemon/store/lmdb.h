@@ -35,8 +35,9 @@ enum lmdb_table {
     TABLE_EVENTS,
     TABLE_BATCHES,
     TABLE_BULKS,
+    TABLE_GROUPS_SETTINGS,
 };
-#define LMDB_TABLES 14
+#define LMDB_TABLES 15
 
 #define LMDB_FILE "data.mdb"
 

@@ -38,8 +38,8 @@ static int from_1(struct lmdb *env)
 {
     uint64_t after = 0;
     bool more = true, begun = false;
+    int r = 0;
 
-    int r = lmdb_create_tables(env);
     while (r == 0 && more) {
         struct lmdb_txn txn;
         lmdb_begin_write(env, &txn);
@@ -55,7 +55,23 @@ static int from_1(struct lmdb *env)
     return r;
 }
 
+/* The table of groups' settings is new, and nobody has set any. */
+static int from_2(struct lmdb *env)
+{
+    struct lmdb_txn txn;
+
+    lmdb_begin_write(env, &txn);
+    schema_set_version(&txn, 3);
+    return lmdb_commit(&txn);
+}
+
 int migrate_queue(struct lmdb *env, uint64_t version)
 {
-    return version < 2 ? from_1(env) : 0;
+    int r = version < SCHEMA_VERSION ? lmdb_create_tables(env) : 0;
+
+    if (r == 0 && version < 2)
+        r = from_1(env);
+    if (r == 0 && version < 3)
+        r = from_2(env);
+    return r;
 }

@@ -77,6 +77,13 @@ bool schema_has_group_entry(const struct job *job)
     return strcmp(job->group, "default") != 0;
 }
 
+void schema_key_group_settings(struct schema_key *key, uid_t owner, const char *group)
+{
+    key->size = 0;
+    key_add_number(key, owner, 4);
+    key_add_bytes(key, group, strlen(group));
+}
+
 void schema_key_finished(struct schema_key *key, uint64_t finished_usec, uint64_t id)
 {
     key->size = 0;
@@ -131,7 +138,7 @@ static void put_number(struct lmdb_txn *txn, enum lmdb_table table, struct lmdb_
 
 size_t schema_tables(uint64_t version)
 {
-    return version < 2 ? TABLE_GROUPS : LMDB_TABLES;
+    return version < 2 ? TABLE_GROUPS : version < 3 ? TABLE_GROUPS_SETTINGS : LMDB_TABLES;
 }
 
 void schema_set_version(struct lmdb_txn *txn, uint64_t version)

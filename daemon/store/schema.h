@@ -17,6 +17,7 @@
  *   events      sequence u64                             → record
  *   batches     batch u64                                → record
  *   bulks       bulk u64                                 → record
+ *   groups-settings   owner u32 | name                   → record (group.h)
  *
  * Example: job 7 of user 1000, ready since t, group "default", normal priority, for host "up.example:443":
  *   jobs[7], state[1000|1|7], counts[1000|1] + 1, lane-ids[1000|2|0|default\0up.example:443] = 3, sched[3|t|7]
@@ -29,7 +30,7 @@
 #include "store/lmdb.h"
 #include "store/store.h"
 
-#define SCHEMA_VERSION    2 /* 1 had no groups, events, batches and bulks */
+#define SCHEMA_VERSION    3 /* 1 had no groups, events, batches and bulks; 2 no groups-settings */
 #define SCHEMA_UUID_BYTES 16
 
 struct schema_key {
@@ -42,6 +43,7 @@ void schema_key_state(struct schema_key *key, uid_t owner, enum job_state state,
 void schema_key_sched(struct schema_key *key, uint64_t lane, uint64_t due_usec, uint64_t id);
 void schema_key_key(struct schema_key *key, uid_t owner, const char *text);
 void schema_key_group(struct schema_key *key, uid_t owner, const char *group, uint64_t id);
+void schema_key_group_settings(struct schema_key *key, uid_t owner, const char *group);
 void schema_key_finished(struct schema_key *key, uint64_t finished_usec, uint64_t id);
 bool schema_has_group_entry(const struct job *job);
 struct lmdb_bytes schema_key_bytes(const struct schema_key *key);

@@ -12,6 +12,7 @@
 
 #include "core/command.h"
 #include "core/event.h"
+#include "core/group.h"
 #include "core/ids.h"
 #include "core/job.h"
 
@@ -111,6 +112,13 @@ int store_batches(struct store *store, uint64_t *ids, size_t ids_max);
  * COMMAND_BULK_STEP carries the first one further.
  */
 int store_bulks(struct store *store, size_t *ret_count, uint32_t *ret_verbs);
+
+/*
+ * Calls EACH for the settings of every group of everybody, in the order of owner and name. IS_KNOWN is false where they
+ * cannot be read: the group is one without any then. EACH returns 0 or a negative errno, which ends the walk.
+ */
+int store_groups(struct store *store,
+                 int (*each)(uid_t owner, const struct group *group, bool is_known, void *userdata), void *userdata);
 
 /* Jobs by stored state of OWNER, or of everybody: kept by the writer, so that counting costs nothing. */
 int store_count(struct store *store, bool any_owner, uid_t owner, uint64_t ret_counts[static JOB_STATES]);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Any bytes as a record of the store: refused, or a job that can be written and read again without change. */
+/* Any bytes as a record of the store: refused, or a job, or a group, that can be written and read again without change.
+ */
 #include "fuzz.h"
 
 #include "store/codec.h"
+#include "store/group.h"
 
 #include "base/crc32c.h"
 
@@ -21,11 +23,29 @@ static void *encode(const struct job *job, size_t *ret_size)
     return bytes;
 }
 
+static void judge_group(const uint8_t *data, size_t size)
+{
+    _cleanup_free_ void *once = NULL, *twice = NULL;
+    size_t once_size = 0, twice_size = 0;
+    struct group group, again;
+    uid_t owner, same;
+
+    if (group_decode(data, size, &owner, &group) < 0)
+        return;
+    int r = group_encode(owner, &group, &once, &once_size);
+    assert(r == 0);
+    r = group_decode(once, once_size, &same, &again);
+    assert(r == 0);
+    r = group_encode(same, &again, &twice, &twice_size);
+    assert(r == 0 && once_size == twice_size && memcmp(once, twice, once_size) == 0);
+}
+
 static void judge(const uint8_t *data, size_t size)
 {
     _cleanup_(job_free_p) struct job *job = NULL, *again = NULL;
     size_t once_size = 0, twice_size = 0;
 
+    judge_group(data, size);
     if (codec_decode_job(data, size, &job) < 0) {
         assert(!job);
         return;

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define OLD_QUEUE TEST_DATA "/queue-of-schema-1"
-
 static void copy_file(const struct fixture *fixture, const char *from, const char *to)
 {
     static char bytes[1 << 20];
@@ -22,11 +20,15 @@ static void copy_file(const struct fixture *fixture, const char *from, const cha
     fixture_write_file(fixture, to, bytes, size);
 }
 
-static void leave_old_queue(struct fixture *fixture)
+static void leave_old_queue(struct fixture *fixture, unsigned schema)
 {
+    char path[512];
+
     assert_int_equal(mkdirat(fixture->fd, "queue", 0700), 0);
-    copy_file(fixture, OLD_QUEUE "/data.mdb", "queue/data.mdb");
-    copy_file(fixture, OLD_QUEUE "/marker", "marker");
+    (void)snprintf(path, sizeof(path), TEST_DATA "/queue-of-schema-%u/data.mdb", schema);
+    copy_file(fixture, path, "queue/data.mdb");
+    (void)snprintf(path, sizeof(path), TEST_DATA "/queue-of-schema-%u/marker", schema);
+    copy_file(fixture, path, "marker");
 }
 
 struct rows {
@@ -62,14 +64,12 @@ static void assert_photos(struct fixture *fixture)
     assert_int_equal(photos.ids[1], 3);
 }
 
-static void every_job_of_a_queue_of_schema_1_is_there(void **state)
+static void assert_every_job_is_there(struct fixture *fixture)
 {
     static const enum job_state states[] = {
         [1] = JOB_PAUSED, [2] = JOB_PAUSED, [3] = JOB_PAUSED, [4] = JOB_RETRYING, [5] = JOB_CANCELLED, [6] = JOB_DONE};
-    struct fixture *fixture = *state;
     uint64_t id;
 
-    leave_old_queue(fixture);
     fixture_open(fixture);
     assert_false(fixture->report.created);
     assert_string_equal(fixture->report.set_aside, "");
@@ -85,6 +85,81 @@ static void every_job_of_a_queue_of_schema_1_is_there(void **state)
     fixture_open(fixture); /* it is a queue like any other now */
     assert_int_equal(fixture->report.jobs, 7);
     assert_photos(fixture);
+}
+
+static void every_job_of_a_queue_of_schema_1_is_there(void **state)
+{
+    struct fixture *fixture = *state;
+
+    leave_old_queue(fixture, 1);
+    assert_every_job_is_there(fixture);
+}
+
+static int count_event(const struct event *event, void *userdata)
+{
+    (void)event;
+    ++*(size_t *)userdata;
+    return 0;
+}
+
+static int count_group(uid_t owner, const struct group *group, bool is_known, void *userdata)
+{
+    assert_true(is_known && owner == FIXTURE_OWNER && group->paused);
+    ++*(size_t *)userdata;
+    return 0;
+}
+
+static size_t count_groups(struct fixture *fixture)
+{
+    size_t count = 0;
+
+    assert_int_equal(store_groups(fixture->store, count_group, &count), 0);
+    return count;
+}
+
+static void pause_group(struct fixture *fixture, const char *name)
+{
+    _cleanup_(command_free_p) struct command *command = command_new(COMMAND_GROUP_SET, 0);
+
+    command->caller = FIXTURE_OWNER;
+    group_init(&command->group.to, name);
+    command->group.given = GROUP_PAUSED;
+    command->group.to.paused = true;
+    assert_int_equal(fixture_run(fixture, command)->result, 0);
+}
+
+static void a_queue_of_schema_2_keeps_its_jobs_and_events_and_takes_settings_of_groups(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t events = 0;
+    uint64_t next;
+    bool gap;
+
+    leave_old_queue(fixture, 2);
+    assert_every_job_is_there(fixture);
+    assert_true(store_events(fixture->store, false, 0, 0, 100, count_event, &events, &next, &gap) >= 0);
+    assert_true(events >= 6 && !gap);
+    assert_int_equal(count_groups(fixture), 0);
+    pause_group(fixture, "photos");
+    fixture_close(fixture);
+    fixture_open(fixture);
+    assert_int_equal(count_groups(fixture), 1);
+}
+
+/* Killed behind the new table, before the version said so: the next start does both again. */
+static void a_migration_from_schema_2_that_was_broken_off_begins_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct lmdb *env = NULL;
+    char folder[256];
+
+    leave_old_queue(fixture, 2);
+    assert_int_equal(lmdb_open(fixture_path(fixture, "queue", folder), LMDB_WRITE, STORE_MAP_BYTES, &env), 0);
+    assert_int_equal(lmdb_create_tables(env), 0);
+    lmdb_close(env);
+    assert_every_job_is_there(fixture);
+    pause_group(fixture, "photos");
+    assert_int_equal(count_groups(fixture), 1);
 }
 
 /* The version says 1 again, and the index of groups has what was broken off, and what became wrong since. */
@@ -111,7 +186,7 @@ static void a_migration_that_was_broken_off_begins_again(void **state)
 {
     struct fixture *fixture = *state;
 
-    leave_old_queue(fixture);
+    leave_old_queue(fixture, 1);
     fixture_open(fixture);
     fixture_close(fixture);
     break_migration_off(fixture);
@@ -125,7 +200,7 @@ static void a_migration_of_many_jobs_takes_many_steps(void **state)
     struct fixture *fixture = *state;
     struct job *jobs[STORE_BATCH_MAX];
 
-    leave_old_queue(fixture);
+    leave_old_queue(fixture, 1);
     fixture_open(fixture);
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i < STORE_BATCH_MAX; i++) {
@@ -146,6 +221,8 @@ static void a_migration_of_many_jobs_takes_many_steps(void **state)
 
 static const struct CMUnitTest tests[] = {
     CLOSED(every_job_of_a_queue_of_schema_1_is_there),
+    CLOSED(a_queue_of_schema_2_keeps_its_jobs_and_events_and_takes_settings_of_groups),
+    CLOSED(a_migration_from_schema_2_that_was_broken_off_begins_again),
     CLOSED(a_migration_that_was_broken_off_begins_again),
     CLOSED(a_migration_of_many_jobs_takes_many_steps),
 };
