@@ -117,6 +117,12 @@ int options_read_part(sd_bus_message *message, struct manager_part *ret, sd_bus_
 int options_read_change(sd_bus_message *message, struct job_change *ret, sd_bus_error *error);
 /* How a server is reached, and nothing else. */
 int options_read_access(sd_bus_message *message, struct access *ret, sd_bus_error *error);
+/*
+ * An a{sv}: READ takes the value of a key and returns 0, -ENXIO for an unknown key, or another negative errno for a
+ * wrong type or value; *ret_reason may say, with -EINVAL, what a value must be; a literal.
+ */
+typedef int (*options_read_key_t)(sd_bus_message *message, const char *key, void *target, const char **ret_reason);
+int options_read_dictionary(sd_bus_message *message, options_read_key_t read, void *target, sd_bus_error *error);
 /* An a{sv} that has no keys yet. */
 int options_read_none(sd_bus_message *message, sd_bus_error *error);
 

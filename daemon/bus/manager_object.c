@@ -429,7 +429,7 @@ GETTER(version)
 GETTER(features)
 {
     GETTER_UNUSED;
-    return sd_bus_message_append(reply, "as", 3, "upload", "batch", "events");
+    return sd_bus_message_append(reply, "as", 4, "upload", "batch", "events", "groups");
 }
 
 GETTER(active_jobs)

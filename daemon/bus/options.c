@@ -11,16 +11,12 @@
 #include <stdint.h>
 #include <string.h>
 
-/* *ret_reason may say, with -EINVAL, what a value must be; a literal. */
-typedef int (*read_key_t)(sd_bus_message *message, const char *key, void *target, const char **ret_reason);
-
 static int invalid(sd_bus_error *error, const char *key, const char *what)
 {
     return sd_bus_error_setf(error, BITSQ_ERROR_INVALID_ARGUMENT, "option \"%s\": %s", key, what);
 }
 
-/* Walks the dictionary; READ returns 0, -ENXIO for an unknown key, -EBADMSG for a wrong type or value. */
-static int read_dictionary(sd_bus_message *message, read_key_t read, void *target, sd_bus_error *error)
+int options_read_dictionary(sd_bus_message *message, options_read_key_t read, void *target, sd_bus_error *error)
 {
     const char *key, *reason = NULL;
     int r = sd_bus_message_enter_container(message, 'a', "{sv}");
@@ -137,7 +133,7 @@ static int read_access_key(sd_bus_message *message, const char *key, void *targe
 
 int options_read_access(sd_bus_message *message, struct access *ret, sd_bus_error *error)
 {
-    return read_dictionary(message, read_access_key, ret, error);
+    return options_read_dictionary(message, read_access_key, ret, error);
 }
 
 static int read_reply(sd_bus_message *message, struct manager_submission *submission, const char **ret_reason)
@@ -265,7 +261,7 @@ static int read_change_key(sd_bus_message *message, const char *key, void *targe
 int options_read_change(sd_bus_message *message, struct job_change *ret, sd_bus_error *error)
 {
     *ret = (struct job_change){0};
-    return read_dictionary(message, read_change_key, ret, error);
+    return options_read_dictionary(message, read_change_key, ret, error);
 }
 
 int options_read_submission(sd_bus_message *message, struct manager_submission *ret, sd_bus_error *error)
@@ -288,7 +284,7 @@ int options_read_submission(sd_bus_message *message, struct manager_submission *
     ret->url = strdup(url);
     if (!ret->source || !ret->url)
         return -ENOMEM;
-    return read_dictionary(message, read_submission_key, ret, error);
+    return options_read_dictionary(message, read_submission_key, ret, error);
 }
 
 static int read_part_key(sd_bus_message *message, const char *key, void *target, const char **ret_reason)
@@ -310,7 +306,7 @@ static int read_part_key(sd_bus_message *message, const char *key, void *target,
 int options_read_part(sd_bus_message *message, struct manager_part *ret, sd_bus_error *error)
 {
     *ret = (struct manager_part){.token = NULL};
-    int r = read_dictionary(message, read_part_key, ret, error);
+    int r = options_read_dictionary(message, read_part_key, ret, error);
     if (r >= 0 && !ret->token && (ret->more || ret->offset > 0))
         return invalid(error, ret->more ? "more" : "offset", "it goes with batch; name the batch");
     /* The only part of its batch is a call like any other. */
@@ -425,7 +421,7 @@ static int read_filter_key(sd_bus_message *message, const char *key, void *targe
 int options_read_filter(sd_bus_message *message, struct filter_storage *ret, sd_bus_error *error)
 {
     *ret = (struct filter_storage){.is_empty = true};
-    int r = read_dictionary(message, read_filter_key, ret, error);
+    int r = options_read_dictionary(message, read_filter_key, ret, error);
     /* An empty list of ids names no job; to the store it would mean any. */
     ret->matches_nothing = ret->names_jobs && ret->filter.store.ids_count == 0 && ret->filter.store.ranges_count == 0;
     return r;
@@ -445,5 +441,5 @@ static int read_no_key(sd_bus_message *message, const char *key, void *target, c
 
 int options_read_none(sd_bus_message *message, sd_bus_error *error)
 {
-    return read_dictionary(message, read_no_key, NULL, error);
+    return options_read_dictionary(message, read_no_key, NULL, error);
 }

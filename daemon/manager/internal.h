@@ -21,6 +21,13 @@ struct spare_connection {
     struct access choices;
 };
 
+/* The settings of a group of OWNER. */
+struct known_group {
+    uid_t owner;
+    struct group group;
+    bool is_readable; /* false: its record is damaged, and GROUP is one without any */
+};
+
 #define QUARANTINED_NAMED 5 /* jobs in quarantine that are named, before "and N more" */
 
 struct manager {
@@ -82,6 +89,11 @@ struct manager {
     char set_aside_text[PATH_MAX + 700];
     char quarantine_text[PATH_MAX + 512];
 
+    struct known_group *groups; /* sorted by owner, then name */
+    size_t groups_count, groups_size;
+    size_t groups_pending; /* with the writer: there is room for each */
+    char groups_text[512];
+
     uint64_t anchor_wall_usec, anchor_boot_usec; /* see clock.c */
     uint64_t awake_since_usec; /* in the queue's time: the daemon ran and the machine was awake ever since */
     uint64_t asleep_usec;      /* of this boot, as far as it was noticed */
@@ -92,6 +104,12 @@ void manager_reschedule(struct manager *manager);
 
 /* Submits a command whose completion is delivered by manager_dispatch(). */
 void manager_submit(struct manager *manager, struct command *command);
+
+/* groups.c */
+int manager_load_groups(struct manager *manager);
+void manager_drop_groups(struct manager *manager);
+/* Which groups have settings that cannot be read; NULL = none. Valid until the next call. */
+const char *manager_groups_sentence(struct manager *manager);
 
 /* batch.c: gives up the batches whose next part did not come. */
 void manager_expire_batches(struct manager *manager);

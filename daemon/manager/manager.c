@@ -471,6 +471,9 @@ int manager_new(const struct manager_options *options, struct manager **ret)
         return r;
     if (options->store_report)
         take_report(manager, options->store_report);
+    r = manager_load_groups(manager);
+    if (r < 0)
+        return r;
     manager_run_bulks(manager);
     batch_drop_leftovers(manager);
     /* Best effort: what is not swept now is at the next start. */
@@ -536,6 +539,7 @@ struct manager *manager_free(struct manager *manager)
     manager_purge_connections(manager);
     manager_drop_farewells(manager);
     batch_free_all(manager);
+    manager_drop_groups(manager);
     sd_event_source_disable_unref(manager->mailbox_source);
     sd_event_source_disable_unref(manager->schedule_source);
     sd_event_source_disable_unref(manager->batch_source);

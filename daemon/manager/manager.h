@@ -13,6 +13,7 @@
 #pragma once
 
 #include "core/command.h"
+#include "core/group.h"
 #include "core/job.h"
 #include "core/settings.h"
 #include "core/transfer.h"
@@ -209,6 +210,27 @@ typedef void (*manager_probed_t)(void *userdata, const struct manager_probe_resu
 int manager_probe(struct manager *manager, const char *url, const struct access *access, manager_probed_t done,
                   void *userdata, struct probing **ret, struct manager_error *ret_error);
 void manager_abandon_probe(struct probing *probing);
+
+/*
+ * Changes the settings of a group of CALLER, whether it had any or not; what CHANGE does not give stays. CHANGE is used
+ * within the call only. As manager_add().
+ */
+int manager_set_group(struct manager *manager, uid_t caller, const struct group_change *change, manager_done_t done,
+                      void *userdata, struct manager_error *ret_error);
+/*
+ * Forgets the settings of a group. Its jobs stay in it, and run as those of a group that has none; the group "default"
+ * can be removed at any time, which takes its settings back. As manager_add().
+ */
+int manager_remove_group(struct manager *manager, uid_t caller, const char *name, manager_done_t done, void *userdata,
+                         struct manager_error *ret_error);
+/* Calls EACH for "default", and then for the groups of OWNER that have settings, by name, until it is negative. */
+int manager_list_groups(const struct manager *manager, uid_t owner,
+                        int (*each)(const struct group *group, void *userdata), void *userdata);
+/*
+ * The settings of the group NAME of OWNER as they are durable; NULL = it has none, and limits nothing. Valid until the
+ * next turn of the loop. A change makes a scheduling decision due.
+ */
+const struct group *manager_find_group(const struct manager *manager, uid_t owner, const char *name);
 
 /* As store_query(), with what is in flight. */
 int manager_query(struct manager *manager, const struct manager_filter *filter, uint64_t after, size_t limit,

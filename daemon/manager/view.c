@@ -260,6 +260,9 @@ size_t manager_degraded(struct manager *manager, const char *ret_sentences[stati
     const char *quarantine = manager_quarantine_sentence(manager);
     if (quarantine)
         ret_sentences[count++] = quarantine;
+    const char *groups = manager_groups_sentence(manager);
+    if (groups)
+        ret_sentences[count++] = groups;
     return count;
 }
 
