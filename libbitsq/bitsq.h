@@ -45,6 +45,7 @@ typedef struct bitsq_filter bitsq_filter;           /* which jobs */
 typedef struct bitsq_query bitsq_query;             /* a walk over the jobs that match */
 typedef struct bitsq_job bitsq_job;                 /* a snapshot of one job */
 typedef struct bitsq_journal bitsq_journal;         /* what happened in the queue, kept and numbered */
+typedef struct bitsq_groups bitsq_groups;           /* a snapshot of the groups and their settings */
 typedef struct bitsq_event bitsq_event;             /* something that happened in the queue */
 typedef struct bitsq_daemon bitsq_daemon;           /* a snapshot of what the daemon says about itself */
 typedef struct bitsq_probe bitsq_probe;             /* what was found out about a server */
@@ -292,6 +293,37 @@ int bitsq_client_control_job(bitsq_client *client, bitsq_verb verb, uint64_t id)
  */
 int bitsq_client_set(bitsq_client *client, const bitsq_filter *filter, const bitsq_job_options *settings,
                      uint64_t *ret_matched, uint64_t *ret_failed);
+
+/* ---- Groups ----------------------------------------------------------------------------------------------------- */
+
+/*
+ * A group is a named set of jobs (their option "group") with limits of its own. "default" always exists: it has the
+ * jobs that name none. Any other name is a group too; without settings it limits nothing.
+ *
+ * Changes settings of a group, whether it had any or not; what is not given stays. Returns 0 when they are durable.
+ *
+ *   uint64   max_active (jobs that run at a time, 1 to 64), rate (bytes a second of all of them together)
+ *   string   window (hours of the week, "Mon..Fri 22:00-06:00; Sat,Sun 00:00-24:00", or "always"),
+ *            network (any, unmetered), power (any, ac, or a charge of the battery as "50%")
+ *   boolean  paused (none of its jobs starts)
+ *
+ * bitsq_job_options_reset() takes a setting back. InvalidArgument, LimitReached, Degraded.
+ */
+int bitsq_client_set_group(bitsq_client *client, const char *name, const bitsq_job_options *settings);
+
+/*
+ * Forgets the settings of a group; its jobs stay in it, and go on as those of a group without any. InvalidArgument
+ * where it has none; "default" may be removed at any time.
+ */
+int bitsq_client_remove_group(bitsq_client *client, const char *name);
+
+/* The groups that have settings, by name, behind "default", which is always there. */
+int bitsq_client_list_groups(bitsq_client *client, bitsq_groups **ret_groups);
+bitsq_groups *bitsq_groups_free(bitsq_groups *groups);
+
+/* Both are NULL past the last, and belong to GROUPS. Settings that are not set are not there; paused always is. */
+const char *bitsq_groups_get_name(const bitsq_groups *groups, size_t index);
+const bitsq_job_options *bitsq_groups_get_settings(const bitsq_groups *groups, size_t index);
 
 /* ---- Replies and servers ---------------------------------------------------------------------------------------- */
 
