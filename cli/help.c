@@ -22,6 +22,15 @@ static const char probe_help[] =
     "Sends a few small messages, and leaves nothing at the server: each finding is ok, a note or a problem, with what\n"
     "to do. 0: uploads can work; 4: they cannot as it is.\n";
 
+static const char group_help[] =
+    "A group is a named set of jobs (bitsq add --group NAME) with limits of its own. default has the jobs that name\n"
+    "none. Keys are parallel (jobs that run at a time), rate (bytes a second of all together), window (hours of the\n"
+    "week), network (any or unmetered) and power (any, ac, or a charge as 50%). KEY= takes a choice back. What is\n"
+    "removed are the settings: the jobs stay.\n"
+    "\n"
+    "  bitsq group set photos parallel=1 rate=500K window='Mon..Fri 22:00-06:00; Sat,Sun 00:00-24:00'\n"
+    "  bitsq group pause photos\n";
+
 static const char credential_help[] =
     "The secret is read from standard input (on a terminal without echo), never from the arguments, and kept in a\n"
     "file of yours that nobody else can read. Jobs name it: bitsq add --credential NAME ...\n"
@@ -59,6 +68,8 @@ const struct verb verbs[] = {
     {"set", verb_set, "SELECTION KEY=VALUE...", "change what jobs were added with", set_help, set_options, false},
     {"reply", verb_reply, "[OPTIONS] ID", "the reply of the server's application", NULL, reply_options, false},
     {"probe", verb_probe, "[OPTIONS] URL", "can this server take uploads, and how", probe_help, probe_options, true},
+    {"group", verb_group, "list | set NAME KEY=VALUE... | remove|pause|resume NAME...", "limits for sets of jobs",
+     group_help, NULL, false},
     {"credential", verb_credential, "set NAME [OPTIONS] | list | remove NAME...",
      "keep a password or a token for a server", credential_help, credential_options, false},
     {"daemon", verb_daemon, "status | start | reload | restart | stop", "look at the daemon, or steer it", NULL, NULL,

@@ -58,6 +58,31 @@ int setting_duration(const struct cli *cli, bitsq_job_options *options, const ch
     return bitsq_job_options_set_uint64(options, key, usec) < 0 ? cli_fail_memory(cli) : 0;
 }
 
+int setting_rate(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                 const char *value)
+{
+    uint64_t rate;
+
+    if (parse_rate(value, &rate) < 0 || rate == 0)
+        return cli_fail(cli, EXIT_USAGE, "Usage", "%s %s is no rate; write it as 200K, 2M or 8Mbit", label, value);
+    return bitsq_job_options_set_uint64(options, key, rate) < 0 ? cli_fail_memory(cli) : 0;
+}
+
+int setting_power(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                  const char *value)
+{
+    size_t digits = strspn(value, "0123456789");
+    uint64_t percent = 0;
+    bool is_charge = digits > 0 && strcmp(value + digits, "%") == 0 && parse_u64_n(value, digits, &percent) >= 0 &&
+                     percent >= 1 && percent <= 100;
+
+    if (!is_charge && strcmp(value, "any") != 0 && strcmp(value, "ac") != 0)
+        return cli_fail(cli, EXIT_USAGE, "Usage",
+                        "%s %s is not known; use any, ac, or the charge of the battery that will do, as 30%%", label,
+                        value);
+    return setting_text(cli, options, label, key, value);
+}
+
 int setting_sizes(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
                   const char *value)
 {

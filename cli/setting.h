@@ -19,11 +19,20 @@ int setting_duration(const struct cli *cli, bitsq_job_options *options, const ch
 int setting_sizes(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
                   const char *value);
 
+/* Bytes a second. */
+int setting_rate(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                 const char *value);
+
+/* any, ac, or a charge as 30%. */
+int setting_power(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                  const char *value);
+
 /* yes or no; VALUE may be NULL: yes. */
 int setting_flag(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
                  const char *value);
 
 #define PRIORITIES "|foreground|high|normal|low|"
+#define NETWORKS   "|any|unmetered|"
 
 /* ---- how a job reaches its server: the same names in add, probe, set, D-Bus and the configuration ---- */
 

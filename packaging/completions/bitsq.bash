@@ -22,6 +22,19 @@ _bitsq_complete_jobs()
     fi
 }
 
+# Groups that have settings. Pressing Tab starts no daemon.
+_bitsq_complete_groups()
+{
+    local name names=default
+    if bitsq daemon status >/dev/null 2>&1; then
+        names=$(bitsq group list --json=lines 2>/dev/null | sed -n 's/^{"schema":"bitsq.group\/1","name":"\([^"\\]*\)".*/\1/p')
+    fi
+    COMPREPLY=()
+    while IFS= read -r name; do
+        [[ $name == "$cur"* ]] && COMPREPLY+=("$(printf %q "$name")")
+    done <<<"$names"
+}
+
 # Names of credentials: files, so that no daemon is asked.
 _bitsq_complete_credentials()
 {
@@ -33,7 +46,7 @@ _bitsq()
 {
     local cur prev words cword verb="" i options=""
     local common="--json --json=lines --color --help"
-    local verbs="add list show watch wait events pause resume cancel retry remove set reply probe credential
+    local verbs="add list show watch wait events pause resume cancel retry remove set reply probe group credential
         daemon version help"
     local states="queued blocked connecting transferring replying retrying paused cancelling done failed cancelled"
 
@@ -60,7 +73,7 @@ _bitsq()
 
     case $prev in
         --state) mapfile -t COMPREPLY < <(compgen -W "$states" -- "$cur"); return ;;
-        --group) mapfile -t COMPREPLY < <(compgen -W "default" -- "$cur"); return ;;
+        -g | --group) _bitsq_complete_groups; return ;;
         --color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$cur"); return ;;
         --for) mapfile -t COMPREPLY < <(compgen -W "done started" -- "$cur"); return ;;
         -p | --priority) mapfile -t COMPREPLY < <(compgen -W "foreground high normal low" -- "$cur"); return ;;
@@ -105,6 +118,15 @@ _bitsq()
                 _bitsq_complete_credentials
             else
                 mapfile -t COMPREPLY < <(compgen -W "set list remove" -- "$cur")
+            fi ;;
+        group)
+            if ((cword == i + 1)); then
+                mapfile -t COMPREPLY < <(compgen -W "list set remove pause resume" -- "$cur")
+            elif [[ ${words[i + 1]} == set ]] && ((cword > i + 2)); then
+                mapfile -t COMPREPLY < <(compgen -S = -W "parallel rate window network power" -- "$cur")
+                [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
+            elif [[ ${words[i + 1]} != list ]]; then
+                _bitsq_complete_groups
             fi ;;
         daemon) mapfile -t COMPREPLY < <(compgen -W "status start reload restart stop" -- "$cur") ;;
         help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;

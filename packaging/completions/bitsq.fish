@@ -10,17 +10,32 @@ function __bitsq_jobs
         sed -n 's/^{"schema":"bitsq.job\/1","id":\([0-9]*\),.*"name":"\(.*\)","owner":.*/\1\t\2/p'
 end
 
+# Groups that have settings. Pressing Tab starts no daemon.
+function __bitsq_groups
+    if bitsq daemon status >/dev/null 2>&1
+        bitsq group list --json=lines 2>/dev/null | sed -n 's/^{"schema":"bitsq.group\/1","name":"\([^"\\\\]*\)".*/\1/p'
+    else
+        echo default
+    end
+end
+
 # Files, so that no daemon is asked.
 function __bitsq_credentials
     bitsq credential list --json=lines 2>/dev/null |
         sed -n 's/^{"schema":"bitsq.credential\/1","name":"\([^"]*\)".*/\1/p'
 end
 
-function __bitsq_verb
-    __fish_seen_subcommand_from $argv
+# Whether word number $argv[1] that is no option, behind the command, is one of the others.
+function __bitsq_word
+    set -l words (string match -v -- '-*' (commandline -opc))
+    test (count $words) -gt $argv[1]; and contains -- $words[(math $argv[1] + 1)] $argv[2..-1]
 end
 
-set -l verbs add list ls show watch wait events pause resume cancel retry remove set reply probe credential daemon version help
+function __bitsq_verb
+    __bitsq_word 1 $argv
+end
+
+set -l verbs add list ls show watch wait events pause resume cancel retry remove set reply probe group credential daemon version help
 set -l states queued blocked connecting transferring replying retrying paused cancelling done failed cancelled
 set -l moving queued,blocked,connecting,transferring,replying,retrying
 
@@ -39,6 +54,7 @@ complete -c bitsq -n "not __bitsq_verb $verbs" -a set -d 'change what jobs were 
 complete -c bitsq -n "not __bitsq_verb $verbs" -a events -d 'what happened in the queue'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a reply -d 'the reply of the application behind the server'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a probe -d 'can this server take uploads'
+complete -c bitsq -n "not __bitsq_verb $verbs" -a group -d 'limits for sets of jobs'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a credential -d 'keep a password or a token'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a daemon -d 'look at the daemon, or steer it'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a version -d 'print the version'
@@ -63,7 +79,7 @@ complete -c bitsq -n '__bitsq_verb add' -l retry-delay -x -d 'first pause after 
 complete -c bitsq -n '__bitsq_verb add' -l no-progress-timeout -x -d 'give up after so long'
 complete -c bitsq -n '__bitsq_verb add' -l url-file -r -F -d 'read the URL from a file'
 complete -c bitsq -n '__bitsq_verb add' -l dry-run -d 'check, queue nothing'
-complete -c bitsq -n '__bitsq_verb add' -s g -l group -x -a default -d 'group'
+complete -c bitsq -n '__bitsq_verb add' -s g -l group -x -a '(__bitsq_groups)' -d 'group'
 complete -c bitsq -n '__bitsq_verb add' -l reply -d 'fetch the reply, =FILE: into FILE'
 complete -c bitsq -n '__bitsq_verb add' -l empty -x -a 'send refuse' -d 'what to do about an empty file'
 complete -c bitsq -n '__bitsq_verb add probe' -l auth -x -a 'basic digest ntlm negotiate bearer' -d 'basic, digest, ntlm, negotiate or bearer'
@@ -109,7 +125,7 @@ complete -c bitsq -n '__bitsq_verb credential' -l auth -x -a 'basic digest ntlm 
 complete -c bitsq -n '__bitsq_verb credential' -l hosts -x -d 'which hosts may get it'
 
 complete -c bitsq -n '__bitsq_verb list ls pause resume cancel retry remove set' -l state -x -a "$states" -d 'jobs in these states'
-complete -c bitsq -n '__bitsq_verb list ls pause resume cancel retry remove set' -l group -x -a default -d 'jobs of this group'
+complete -c bitsq -n '__bitsq_verb list ls pause resume cancel retry remove set' -l group -x -a '(__bitsq_groups)' -d 'jobs of this group'
 complete -c bitsq -n '__bitsq_verb list ls pause resume cancel retry remove set' -l all -d 'every job'
 complete -c bitsq -n '__bitsq_verb cancel remove set' -s y -l yes -d 'do not ask'
 complete -c bitsq -n '__bitsq_verb add wait pause resume cancel retry remove set reply probe credential' -s q -l quiet -d 'no hints'
@@ -124,5 +140,8 @@ complete -c bitsq -n '__bitsq_verb resume' -a '(__bitsq_jobs paused)'
 complete -c bitsq -n '__bitsq_verb cancel' -a "(__bitsq_jobs $moving,paused,failed)"
 complete -c bitsq -n '__bitsq_verb retry' -a '(__bitsq_jobs failed,retrying,cancelled)'
 complete -c bitsq -n '__bitsq_verb remove' -a '(__bitsq_jobs done,failed,cancelled)'
+complete -c bitsq -n '__bitsq_verb group; and not __bitsq_word 2 list set remove pause resume' -a 'list set remove pause resume'
+complete -c bitsq -n '__bitsq_verb group; and __bitsq_word 2 set remove pause resume' -a '(__bitsq_groups)'
+complete -c bitsq -n '__bitsq_verb group; and __bitsq_word 2 set' -a "(printf '%s=\n' parallel rate window network power)" -d 'setting'
 complete -c bitsq -n '__bitsq_verb daemon' -a 'status start reload restart stop'
 complete -c bitsq -n '__bitsq_verb help' -a "$verbs"
