@@ -18,6 +18,7 @@ endif()
 
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.87)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd>=250)
+pkg_check_modules(MNL REQUIRED IMPORTED_TARGET libmnl>=1.0.4)
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb>=0.9.24)
 pkg_check_modules(JSONC REQUIRED IMPORTED_TARGET json-c>=0.15)
 pkg_check_modules(INI REQUIRED IMPORTED_TARGET ini_config>=1.3)

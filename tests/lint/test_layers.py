@@ -31,6 +31,7 @@ DOORS = {
     "systemd/sd-journal.h": {"manager", "main"},
     "curl/": {"net"},
     "lmdb.h": {"store/lmdb.c"},
+    "libmnl/": {"sense"},
     "json-c/": {"cli"},
     "ini_config": {"config"},
     "microhttpd.h": set(),
