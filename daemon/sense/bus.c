@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define RECONNECT_MIN_USEC USEC_PER_SEC
+#define RECONNECT_MAX_USEC (10 * USEC_PER_MIN)
 #define MATCH_MAX          512 /* bytes; of names that stand in this box */
 #define DBUS_NAME          "org.freedesktop.DBus"
 #define DBUS_PATH          "/org/freedesktop/DBus"
@@ -43,8 +44,8 @@ static void retry_later(struct sense_bus *bus)
         sd_event_source_set_enabled(bus->timer, SD_EVENT_ONESHOT) < 0)
         return; /* the loop is at its end */
     bus->delay_usec = 2 * bus->delay_usec;
-    if (bus->delay_usec > SENSE_RECONNECT_MAX_USEC)
-        bus->delay_usec = SENSE_RECONNECT_MAX_USEC;
+    if (bus->delay_usec > RECONNECT_MAX_USEC)
+        bus->delay_usec = RECONNECT_MAX_USEC;
 }
 
 static int on_connected(sd_bus_message *m, void *userdata, sd_bus_error *error)

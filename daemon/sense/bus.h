@@ -13,8 +13,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#define SENSE_RECONNECT_MAX_USEC (10 * 60 * (uint64_t)1000000)
-#define SENSE_OWNER_MAX          255 /* of a name on a bus */
+#define SENSE_OWNER_MAX 255 /* of a name on a bus */
 
 struct sense_bus;
 

@@ -342,6 +342,8 @@ bool netmanager_device(const struct netmanager *manager, const char *name, struc
     const struct device *device;
 
     *ret = (struct netmanager_view){0};
+    if (!*name) /* as devices without an address have it for their second name */
+        return false;
     TAILQ_FOREACH (device, &manager->devices, entry)
         if (strcmp(device->interface, name) == 0 || strcmp(device->ip_interface, name) == 0) {
             *ret = device->view;

@@ -60,5 +60,6 @@ DEFINE_CLEANUP(struct network *, network_free);
  */
 void network_path(const struct network *network, const char *address, struct network_path *ret);
 
-/* Whether ADDRESS is one of the machine's own, or of its loopback: a socket that was bound to one that vanished is dead. */
+/* Whether ADDRESS is one of the machine's own, or of its loopback: a socket that was bound to one that vanished is
+ * dead. */
 bool network_has_address(const struct network *network, const char *address);

@@ -24,7 +24,7 @@ CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configurat
 class SessionBus:
     def __init__(self, home, activation=True):
         services = home.path / "services"
-        services.mkdir()
+        services.mkdir(exist_ok=True)
         if activation:
             (services / "org.bitsq1.service").write_text(f"[D-BUS Service]\nName=org.bitsq1\nExec={BITSQD}\n")
         config = home.path / "bus.conf"
