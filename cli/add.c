@@ -22,6 +22,13 @@ enum {
     OPTION_REPLY,
     OPTION_EMPTY,
     OPTION_DRY_RUN,
+    OPTION_RATE,
+    OPTION_NOT_BEFORE,
+    OPTION_DEADLINE,
+    OPTION_WINDOW,
+    OPTION_NETWORK,
+    OPTION_POWER,
+    OPTION_SOURCE_CHANGED,
 };
 
 const struct option_spec add_options[] = {
@@ -36,6 +43,14 @@ const struct option_spec add_options[] = {
     {'0', "null", NULL, "entries of the list end with NUL, as find -print0 writes them"},
     {OPTION_KEY, "key", "STRING", "a name of your own: adding the same again is safe"},
     {OPTION_IF_EXISTS, "if-exists", "HOW", "what if the key is there: keep (default), replace or fail"},
+    {OPTION_RATE, "rate", "RATE", "at most RATE bytes a second for this job, as 200K, 2M or 8Mbit"},
+    {OPTION_NOT_BEFORE, "not-before", "TIME", "wait until TIME: 22:00, 2h, or \"2027-01-31 22:00\""},
+    {OPTION_DEADLINE, "deadline", "TIME", "what is not uploaded by TIME has failed"},
+    {OPTION_WINDOW, "window", "HOURS",
+     "only in these hours: 22:00-06:00, or Mon..Fri 18:00-24:00; Sat,Sun 00:00-24:00"},
+    {OPTION_NETWORK, "network", "WHICH", "any, or unmetered: wait for a network that costs nothing"},
+    {OPTION_POWER, "power", "WHICH", "any, ac, or a charge of the battery that will do, as 30%"},
+    {OPTION_SOURCE_CHANGED, "source-changed", "HOW", "a file that changes meanwhile: fail (default) or restart"},
     {OPTION_FRAGMENT_SIZE, "fragment-size", "MIN:MAX", "bytes of one request, as 64Ki:8Mi"},
     {OPTION_RETRY_DELAY, "retry-delay", "TIME", "first pause after an error, as 5s"},
     {OPTION_NO_PROGRESS, "no-progress-timeout", "TIME", "give up after TIME without progress, as 14d"},
@@ -72,6 +87,20 @@ static int set_job_option(struct cli *cli, struct add *add, int id, const char *
         return setting_duration(cli, options, "--retry-delay", "retry_delay", value);
     case OPTION_NO_PROGRESS:
         return setting_duration(cli, options, "--no-progress-timeout", "no_progress_timeout", value);
+    case OPTION_RATE:
+        return setting_rate(cli, options, "--rate", "rate", value);
+    case OPTION_NOT_BEFORE:
+        return setting_time(cli, options, "--not-before", "not_before", value);
+    case OPTION_DEADLINE:
+        return setting_time(cli, options, "--deadline", "deadline", value);
+    case OPTION_WINDOW:
+        return setting_text(cli, options, "--window", "window", value);
+    case OPTION_NETWORK:
+        return setting_choice(cli, options, "--network", "network", value, NETWORKS);
+    case OPTION_POWER:
+        return setting_power(cli, options, "--power", "power", value);
+    case OPTION_SOURCE_CHANGED:
+        return setting_choice(cli, options, "--source-changed", "source_changed", value, ON_CHANGE);
     case OPTION_REPLY:
         add->reply = value ? value : "";
         return 0;

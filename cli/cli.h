@@ -53,6 +53,7 @@ DEFINE_CLEANUP(bitsq_job *, bitsq_job_free);
 DEFINE_CLEANUP(bitsq_event *, bitsq_event_free);
 DEFINE_CLEANUP(bitsq_daemon *, bitsq_daemon_free);
 DEFINE_CLEANUP(bitsq_probe *, bitsq_probe_free);
+DEFINE_CLEANUP(bitsq_gates *, bitsq_gates_free);
 
 /* ---- report.c ---- */
 
@@ -85,6 +86,8 @@ int cli_finish(const struct cli *cli, int code);
 int verb_add(struct cli *cli, int argc, char **argv);
 int verb_list(struct cli *cli, int argc, char **argv);
 int verb_show(struct cli *cli, int argc, char **argv);
+int verb_why(struct cli *cli, int argc, char **argv);
+int verb_run(struct cli *cli, int argc, char **argv);
 int verb_watch(struct cli *cli, int argc, char **argv);
 int verb_wait(struct cli *cli, int argc, char **argv);
 int verb_pause(struct cli *cli, int argc, char **argv);

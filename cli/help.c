@@ -12,7 +12,8 @@
     "conditions\nmust all hold.\n"
 
 static const char set_help[] =
-    "Keys are priority, url, group, name, retry-delay, no-progress-timeout, fragment-size, and the options that\n"
+    "Keys are priority, url, group, name, rate, not-before, deadline, window, network, power, retry-delay,\n"
+    "no-progress-timeout, source-changed, fragment-size, and the options that\n"
     "bitsq help add shows under \"How the server is reached\", flags with yes or no. KEY= takes a choice "
     "back.\n" SELECTION_HELP "\n"
     "  bitsq set 12 credential=work priority=high\n"
@@ -49,6 +50,7 @@ const struct verb verbs[] = {
      add_options, true},
     {"list", verb_list, "[OPTIONS] [ID|FIRST-LAST...]", "table of jobs", NULL, list_options, false},
     {"show", verb_show, "ID...", "everything about a job", NULL, NULL, false},
+    {"why", verb_why, "ID...", "why a job waits: each gate, since when, until when, how to lift it", NULL, NULL, false},
     {"watch", verb_watch, "[ID...]", "live view; one line per change where the output is no terminal",
      "Keys: q quits. The jobs go on.\n", NULL, false},
     {"events", verb_events, "[OPTIONS]", "what happened in the queue, one line each",
@@ -65,6 +67,9 @@ const struct verb verbs[] = {
     {"retry", verb_retry, "SELECTION", "try failed jobs again, and retrying ones at once", SELECTION_HELP,
      select_options, false},
     {"remove", verb_remove, "SELECTION", "take finished jobs off the list", SELECTION_HELP, bulk_options, false},
+    {"run", verb_run, "[OPTIONS] ID", "try a job now, once, past what holds it back",
+     "Without --ignore it passes every gate but a free slot, the rate and a full disk. bitsq why shows the gates.\n",
+     run_options, false},
     {"set", verb_set, "SELECTION KEY=VALUE...", "change what jobs were added with", set_help, set_options, false},
     {"reply", verb_reply, "[OPTIONS] ID", "the reply of the server's application", NULL, reply_options, false},
     {"probe", verb_probe, "[OPTIONS] URL", "can this server take uploads, and how", probe_help, probe_options, true},

@@ -162,6 +162,8 @@ static void add_texts(struct json_object *object, const bitsq_job *job)
     for (size_t i = 0; bitsq_job_get_gate(job, i); i++)
         (void)json_object_array_add(gates, json_object_new_string(bitsq_job_get_gate(job, i)));
     (void)json_object_object_add(object, "gates", gates);
+    json_set_text(object, "because", bitsq_job_get_because(job));
+    json_set_time(object, "blocked_until", bitsq_job_get_blocked_until(job));
     json_set_text(object, "priority", bitsq_job_get_priority(job));
     json_set_text(object, "group", bitsq_job_get_group(job));
     json_set_text(object, "source", bitsq_job_get_source(job));

@@ -36,31 +36,18 @@ static enum row_tone tone_of(bitsq_state state)
     return TONE_PLAIN;
 }
 
-static const char *gate_text(const char *gate)
+/* "metered network (wwan0); outside its hours: 22:00-06:00, until 22:00:00" */
+static void note_gates(const bitsq_job *job, uint64_t now_usec, char note[static NOTE_MAX])
 {
-    if (strcmp(gate, "slot") == 0)
-        return "waits for a free slot";
-    if (strcmp(gate, "retry") == 0)
-        return "waits for its next attempt";
-    if (strcmp(gate, "source") == 0)
-        return "the source file cannot be read now";
-    if (strcmp(gate, "disk") == 0)
-        return "the queue cannot be written now";
-    return gate;
-}
+    uint64_t until = bitsq_job_get_blocked_until(job);
+    char clock[CLOCK_TEXT_MAX];
 
-static void note_gates(const bitsq_job *job, char note[static NOTE_MAX])
-{
-    size_t used = 0;
-
-    note[0] = '\0';
-    for (size_t i = 0; bitsq_job_get_gate(job, i) && used < NOTE_MAX - 1; i++) {
-        int n =
-            snprintf(note + used, NOTE_MAX - used, "%s%s", i > 0 ? "; " : "", gate_text(bitsq_job_get_gate(job, i)));
-        used += n > 0 ? (size_t)n : 0;
-    }
-    if (note[0] == '\0')
+    if (*bitsq_job_get_because(job) == '\0')
         (void)text_copy(note, NOTE_MAX, bitsq_job_get_host(job));
+    else if (until > now_usec)
+        (void)snprintf(note, NOTE_MAX, "%s, until %s", bitsq_job_get_because(job), clock_text(until, now_usec, clock));
+    else
+        (void)snprintf(note, NOTE_MAX, "%s", bitsq_job_get_because(job));
 }
 
 static bool is_word_at(const char *text, const char *word)
@@ -165,7 +152,7 @@ static void note_of(const bitsq_job *job, uint64_t now_usec, char note[static NO
     switch (bitsq_job_get_state(job)) {
     case BITSQ_STATE_QUEUED:
     case BITSQ_STATE_BLOCKED:
-        note_gates(job, note);
+        note_gates(job, now_usec, note);
         return;
     case BITSQ_STATE_RETRYING:
         note_retrying(job, now_usec, note);

@@ -26,6 +26,18 @@ static int set_priority(const struct cli *cli, bitsq_job_options *options, const
     return setting_choice(cli, options, label, key, value, PRIORITIES);
 }
 
+static int set_network(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                       const char *value)
+{
+    return setting_choice(cli, options, label, key, value, NETWORKS);
+}
+
+static int set_source_changed(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                              const char *value)
+{
+    return setting_choice(cli, options, label, key, value, ON_CHANGE);
+}
+
 static int set_url(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
                    const char *value)
 {
@@ -47,7 +59,10 @@ static const struct {
     {"priority", set_priority, "normal"},  {"url", set_url, NULL},
     {"group", setting_text, "default"},    {"name", setting_text, NULL},
     {"retry_delay", setting_duration, ""}, {"no_progress_timeout", setting_duration, ""},
-    {"fragment_size", setting_sizes, ""},
+    {"fragment_size", setting_sizes, ""},  {"rate", setting_rate, ""},
+    {"not_before", setting_time, ""},      {"deadline", setting_time, ""},
+    {"window", setting_text, ""},          {"network", set_network, ""},
+    {"power", setting_power, ""},          {"source_changed", set_source_changed, ""},
 };
 
 static void underscores(char *key)
@@ -66,10 +81,12 @@ static int fail_key(const struct cli *cli, const char *key)
         if (word_is_near(key, access_options[i].name))
             return cli_fail(cli, EXIT_USAGE, "Usage", "there is no setting %s; did you mean %s?", key,
                             access_options[i].name);
-    return cli_fail(cli, EXIT_USAGE, "Usage",
-                    "there is no setting %s; use priority, url, group, name, retry-delay, no-progress-timeout, "
-                    "fragment-size, or one of those that bitsq help add shows under \"How the server is reached\"",
-                    key);
+    return cli_fail(
+        cli, EXIT_USAGE, "Usage",
+        "there is no setting %s; use priority, url, group, name, rate, not-before, deadline, window, network, "
+        "power, retry-delay, no-progress-timeout, source-changed, fragment-size, or one of those that bitsq help add "
+        "shows under \"How the server is reached\"",
+        key);
 }
 
 /* KEY=VALUE; an empty VALUE takes the choice back. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/setting.h"
 
+#include "base/moment.h"
 #include "base/parse.h"
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 int setting_text(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
                  const char *value)
@@ -66,6 +68,67 @@ int setting_rate(const struct cli *cli, bitsq_job_options *options, const char *
     if (parse_rate(value, &rate) < 0 || rate == 0)
         return cli_fail(cli, EXIT_USAGE, "Usage", "%s %s is no rate; write it as 200K, 2M or 8Mbit", label, value);
     return bitsq_job_options_set_uint64(options, key, rate) < 0 ? cli_fail_memory(cli) : 0;
+}
+
+/* VALUE as FORMAT, all of it; what FORMAT does not name stays in *tm. */
+static bool reads_as(const char *value, const char *format, struct tm *tm)
+{
+    const char *end = strptime(value, format, tm);
+
+    return end && *end == '\0';
+}
+
+static int parse_time(const char *value, uint64_t *ret_usec)
+{
+    uint64_t now = moment_now().realtime_usec, span;
+    time_t seconds = (time_t)(now / USEC_PER_SEC);
+    struct tm today, tm;
+
+    if (parse_duration(value, &span) >= 0) {
+        *ret_usec = usec_add(now, span);
+        return 0;
+    }
+    if (!localtime_r(&seconds, &today))
+        return -EINVAL;
+    today.tm_sec = 0;
+    today.tm_isdst = -1;
+    tm = today;
+    if (reads_as(value, "%H:%M", &tm)) {
+        struct tm that_day = tm;
+        seconds = mktime(&that_day);
+        /* Of today where that is still to come, else of tomorrow. */
+        if ((uint64_t)seconds * USEC_PER_SEC <= now) {
+            tm.tm_mday++;
+            seconds = mktime(&tm);
+        }
+    } else {
+        static const char *const formats[] = {"%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S",
+                                              "%Y-%m-%dT%H:%M:%S"};
+        size_t i = 0;
+        for (; i < ELEMENTS(formats); i++) {
+            tm = today;
+            if (reads_as(value, formats[i], &tm))
+                break;
+        }
+        if (i == ELEMENTS(formats))
+            return -EINVAL;
+        seconds = mktime(&tm);
+    }
+    if (seconds < 0)
+        return -EINVAL;
+    *ret_usec = (uint64_t)seconds * USEC_PER_SEC;
+    return 0;
+}
+
+int setting_time(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                 const char *value)
+{
+    uint64_t usec;
+
+    if (parse_time(value, &usec) < 0)
+        return cli_fail(cli, EXIT_USAGE, "Usage",
+                        "%s %s is no time; write it as 22:00, 2h (from now on) or \"2027-01-31 22:00\"", label, value);
+    return bitsq_job_options_set_uint64(options, key, usec) < 0 ? cli_fail_memory(cli) : 0;
 }
 
 int setting_power(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,

@@ -23,6 +23,10 @@ int setting_sizes(const struct cli *cli, bitsq_job_options *options, const char 
 int setting_rate(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
                  const char *value);
 
+/* A time to come: a time from now on as 2h, a time of day as 22:00, or a date with it as 2027-01-31 22:00. */
+int setting_time(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                 const char *value);
+
 /* any, ac, or a charge as 30%. */
 int setting_power(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
                   const char *value);
@@ -33,6 +37,7 @@ int setting_flag(const struct cli *cli, bitsq_job_options *options, const char *
 
 #define PRIORITIES "|foreground|high|normal|low|"
 #define NETWORKS   "|any|unmetered|"
+#define ON_CHANGE  "|fail|restart|"
 
 /* ---- how a job reaches its server: the same names in add, probe, set, D-Bus and the configuration ---- */
 

@@ -120,7 +120,7 @@ static void print_attempts(const bitsq_job *job, uint64_t now)
 }
 
 /* Those with a unit have a line of their own. */
-static void print_measured(const bitsq_job_options *options)
+static void print_measured(const bitsq_job_options *options, uint64_t now)
 {
     char text[DURATION_TEXT_MAX], least_text[SIZE_TEXT_MAX], most_text[SIZE_TEXT_MAX];
     uint64_t value, most;
@@ -131,16 +131,22 @@ static void print_measured(const bitsq_job_options *options)
         (void)printf("%13s  %s\n", "retry delay", text_duration(value, text));
     if (bitsq_job_options_get_uint64(options, "no_progress_timeout", &value))
         (void)printf("%13s  %s\n", "no progress", value == 0 ? "every error is final" : text_duration(value, text));
+    if (bitsq_job_options_get_uint64(options, "rate", &value))
+        (void)printf("%13s  at most %s/s\n", "rate", text_size(value, least_text));
+    if (bitsq_job_options_get_uint64(options, "not_before", &value))
+        print_time("not before", value, now);
+    if (bitsq_job_options_get_uint64(options, "deadline", &value))
+        print_time("deadline", value, now);
 }
 
 /* The others as `bitsq set` takes them. */
-static void print_options(const bitsq_job *job)
+static void print_options(const bitsq_job *job, uint64_t now)
 {
     const bitsq_job_options *options = bitsq_job_get_options(job);
     const char *key, *label = "options", *text;
     int truth;
 
-    print_measured(options);
+    print_measured(options, now);
     for (size_t i = 0; (key = bitsq_job_options_get_key(options, i)); i++) {
         if (bitsq_job_options_get_string(options, key, &text) <= 0) {
             if (bitsq_job_options_get_boolean(options, key, &truth) <= 0)
@@ -192,7 +198,7 @@ static void print_job(const bitsq_job *job)
     print_text("sent on to", bitsq_job_get_server_host(job));
     print_text("session", bitsq_job_get_session(job));
     print_reply(job);
-    print_options(job);
+    print_options(job, now);
     print_attempts(job, now);
 }
 

@@ -38,6 +38,7 @@ struct key {
 static const struct key keys[] = {
     {SECTION, "MaxActive", KIND_COUNT, FIELD(max_active), 1, ACTIVE_JOBS_MAX, "1 to 64"},
     {SECTION, "MaxActivePerHost", KIND_COUNT, FIELD(max_active_per_host), 1, ACTIVE_JOBS_MAX, "1 to 64"},
+    {SECTION, "MaxActivePerUser", KIND_COUNT, FIELD(max_active_per_user), 0, ACTIVE_JOBS_MAX, "0 to 64, 0 = no limit"},
     {SECTION, "RetryDelay", KIND_DURATION, FIELD(retry_delay_usec), 10 * USEC_PER_MSEC, USEC_PER_DAY, "10ms to 1d"},
     {SECTION, "RetryDelayMax", KIND_DURATION, FIELD(retry_delay_max_usec), 10 * USEC_PER_MSEC, USEC_PER_DAY,
      "10ms to 1d"},
@@ -125,6 +126,27 @@ static int set_folder(char **folder, const char *name, const char *text, char **
     return 0;
 }
 
+static int set_network(struct config *config, const char *text, char **ret_reason)
+{
+    if (policy_network_parse(text, &config->settings.policy.network) >= 0)
+        return 0;
+    if (asprintf(ret_reason, "Network=%s is not a valid value; it takes any or unmetered", text) < 0)
+        *ret_reason = NULL;
+    return -EINVAL;
+}
+
+static int set_power(struct config *config, const char *text, char **ret_reason)
+{
+    if (policy_power_parse(text, &config->settings.policy.power) >= 0)
+        return 0;
+    if (asprintf(ret_reason,
+                 "Power=%s is not a valid value; it takes any, ac, or the charge of the battery from which on jobs may "
+                 "run, as 30%%",
+                 text) < 0)
+        *ret_reason = NULL;
+    return -EINVAL;
+}
+
 static int apply(struct config *config, const char *section, const char *name, const char *text, char **ret_reason)
 {
     const char *pattern = config_access_pattern(section);
@@ -132,6 +154,10 @@ static int apply(struct config *config, const char *section, const char *name, c
 
     if (is_general && strcmp(name, "StateDirectory") == 0)
         return set_folder(&config->state_directory, name, text, ret_reason);
+    if (is_general && strcmp(name, "Network") == 0)
+        return set_network(config, text, ret_reason);
+    if (is_general && strcmp(name, "Power") == 0)
+        return set_power(config, text, ret_reason);
     if (is_general && strcmp(name, "CredentialDirectory") == 0)
         return set_folder(&config->credential_directory, name, text, ret_reason);
     for (size_t i = 0; i < ELEMENTS(keys); i++)

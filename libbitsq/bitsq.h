@@ -45,6 +45,7 @@ typedef struct bitsq_filter bitsq_filter;           /* which jobs */
 typedef struct bitsq_query bitsq_query;             /* a walk over the jobs that match */
 typedef struct bitsq_job bitsq_job;                 /* a snapshot of one job */
 typedef struct bitsq_journal bitsq_journal;         /* what happened in the queue, kept and numbered */
+typedef struct bitsq_gates bitsq_gates;             /* why a job waits */
 typedef struct bitsq_groups bitsq_groups;           /* a snapshot of the groups and their settings */
 typedef struct bitsq_event bitsq_event;             /* something that happened in the queue */
 typedef struct bitsq_daemon bitsq_daemon;           /* a snapshot of what the daemon says about itself */
@@ -120,11 +121,13 @@ const char *bitsq_client_get_error_message(const bitsq_client *client);
  *
  *   string   name, priority (foreground, high, normal, low), group, key, if_exists (keep, replace, fail),
  *            empty (send, refuse), auth, credential, cert, key_file, cacert, pinned_key, proxy, proxy_credential,
- *            noproxy, header_file, user_agent, method_override, protocol_guid
+ *            noproxy, header_file, user_agent, method_override, protocol_guid, window, network (any, unmetered),
+ *            power (any, ac, 30%), source_changed (fail, restart)
  *   boolean  hold (starts paused), netrc, lenient_ack, restart_on_ambiguous, reply_strict, reply_other_host,
  *            at_most_once, credentials_over_http
  *   path     reply (where the server's reply goes: this makes an upload-reply job; "" = the daemon keeps it)
- *   uint64   retry_delay, no_progress_timeout (microseconds)
+ *   uint64   retry_delay, no_progress_timeout (microseconds), rate (bytes a second), not_before, deadline
+ *            (microseconds of CLOCK_REALTIME)
  *   range    fragment_size (bytes)
  *
  * The daemon refuses keys that it does not know. -ENOMEM, or -EINVAL for text that is not UTF-8.
@@ -222,6 +225,8 @@ const char *bitsq_job_get_type(const bitsq_job *job); /* "upload" or "upload-rep
 bitsq_state bitsq_job_get_state(const bitsq_job *job);
 const char *bitsq_job_get_state_name(const bitsq_job *job);
 const char *bitsq_job_get_gate(const bitsq_job *job, size_t index); /* what keeps it from running; NULL past the last */
+const char *bitsq_job_get_because(const bitsq_job *job);    /* the same as one sentence; "" where nothing does */
+uint64_t bitsq_job_get_blocked_until(const bitsq_job *job); /* when that ends by itself; 0: not known */
 const char *bitsq_job_get_priority(const bitsq_job *job);
 const char *bitsq_job_get_group(const bitsq_job *job);
 const char *bitsq_job_get_source(const bitsq_job *job); /* absolute path; bytes, not always UTF-8 */
@@ -351,6 +356,29 @@ const char *bitsq_probe_get_address(const bitsq_probe *probe);
  */
 int bitsq_probe_get_finding(const bitsq_probe *probe, size_t index, const char **ret_name, const char **ret_verdict,
                             const char **ret_text, const char **ret_remedy);
+
+/* ---- Gates ------------------------------------------------------------------------------------------------------ */
+
+/*
+ * Why a job waits. Its gates are conditions that must all be open for it to run: time, window, network, metered, power,
+ * group, slot, rate, retry, source, credential, disk. NoSuchJob; InvalidState for a job that is over.
+ */
+int bitsq_client_explain(bitsq_client *client, uint64_t id, bitsq_gates **ret_gates);
+bitsq_gates *bitsq_gates_free(bitsq_gates *gates);
+
+/* 1 and a gate, 0 past the last. Times are microseconds of CLOCK_REALTIME, 0: not known; UNTIL: when it may be
+ * otherwise.
+ */
+int bitsq_gates_get(const bitsq_gates *gates, size_t index, const char **ret_name, int *ret_open, uint64_t *ret_since,
+                    uint64_t *ret_until);
+const char *bitsq_gates_get_text(const bitsq_gates *gates, size_t index);   /* why it is as it is */
+const char *bitsq_gates_get_remedy(const bitsq_gates *gates, size_t index); /* how it is lifted; "" where it is open */
+
+/*
+ * Has a job tried now, once, past the gates that IGNORE names (NULL-terminated); NULL or none: past all that can be
+ * ignored, which slot, rate and disk cannot. A paused job is resumed. InvalidState where it does not wait.
+ */
+int bitsq_client_run(bitsq_client *client, uint64_t id, const char *const *ignore);
 
 /* ---- The journal ------------------------------------------------------------------------------------------------ */
 

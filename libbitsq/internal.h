@@ -44,6 +44,7 @@ DEFINE_CLEANUP(bitsq_job *, bitsq_job_free);
 DEFINE_CLEANUP(bitsq_event *, bitsq_event_free);
 DEFINE_CLEANUP(bitsq_daemon *, bitsq_daemon_free);
 DEFINE_CLEANUP(bitsq_probe *, bitsq_probe_free);
+DEFINE_CLEANUP(bitsq_gates *, bitsq_gates_free);
 DEFINE_CLEANUP(sd_bus *, sd_bus_unref);
 DEFINE_CLEANUP(sd_bus *, sd_bus_close_unref);
 DEFINE_CLEANUP(sd_bus_message *, sd_bus_message_unref);

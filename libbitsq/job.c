@@ -15,7 +15,8 @@ _public_ bitsq_job *bitsq_job_free(bitsq_job *job)
     char *owned[] = {job->key,           job->name,        job->type,        job->state,       job->priority,
                      job->group,         job->source,      job->url,         job->session,     job->host,
                      job->error_name,    job->error_text,  job->error_host,  job->error_phase, job->error_context,
-                     job->error_address, job->server_name, job->server_host, job->reply_path,  job->server_address};
+                     job->error_address, job->server_name, job->server_host, job->reply_path,  job->server_address,
+                     job->because};
 
     for (size_t i = 0; i < ELEMENTS(owned); i++)
         free(owned[i]);
@@ -199,6 +200,8 @@ static const struct {
     {JOB_PROPERTY_RESENT, "t", offsetof(bitsq_job, resent)},
     {JOB_PROPERTY_RATE, "t", offsetof(bitsq_job, rate)},
     {JOB_PROPERTY_ATTEMPTS, "u", offsetof(bitsq_job, attempts)},
+    {JOB_PROPERTY_BECAUSE, "s", offsetof(bitsq_job, because)},
+    {JOB_PROPERTY_BLOCKED_UNTIL, "t", offsetof(bitsq_job, blocked_until)},
     {JOB_PROPERTY_NEXT_ATTEMPT, "t", offsetof(bitsq_job, next_attempt)},
     {JOB_PROPERTY_CREATED, "t", offsetof(bitsq_job, created)},
     {JOB_PROPERTY_STARTED, "t", offsetof(bitsq_job, started)},

@@ -17,13 +17,13 @@ struct attempt {
 /* A string that the daemon left out is NULL here; the getters make it "". */
 struct bitsq_job {
     uint64_t id;
-    char *key, *name, *type, *state, *priority, *group, *source, *url, *session, *host;
+    char *key, *name, *type, *state, *priority, *group, *source, *url, *session, *host, *because;
     uint32_t owner;
     char **gates;
     size_t gates_count;
     uint64_t size, acknowledged, resent, rate;
     uint32_t attempts;
-    uint64_t next_attempt, created, started, finished;
+    uint64_t next_attempt, blocked_until, created, started, finished;
     char *error_name, *error_text, *error_context, *error_phase;
     uint32_t error_code, error_http_status;
     char *error_host, *error_address;

@@ -143,6 +143,16 @@ _public_ uint64_t bitsq_job_get_rate(const bitsq_job *job)
     return job->rate;
 }
 
+_public_ const char *bitsq_job_get_because(const bitsq_job *job)
+{
+    return text(job->because);
+}
+
+_public_ uint64_t bitsq_job_get_blocked_until(const bitsq_job *job)
+{
+    return job->blocked_until;
+}
+
 _public_ uint64_t bitsq_job_get_next_attempt(const bitsq_job *job)
 {
     return job->next_attempt;

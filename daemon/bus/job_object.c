@@ -183,12 +183,16 @@ SIMPLE_GETTER(finished, "t", job->finished_usec)
 SIMPLE_GETTER(host, "s", job->host)
 SIMPLE_GETTER(confirmed, "b", job->state == JOB_DONE && job->confirmed)
 
+SIMPLE_GETTER(because, "s", found->view.because)
+SIMPLE_GETTER(blocked_until, "t", manager_wall_usec(found->peer->server->manager, found->view.until_usec))
+
 GETTER(gates)
 {
     GETTER_FOUND;
     int r = sd_bus_message_open_container(reply, 'a', "s");
-    for (size_t i = 0; r >= 0 && i < GATE_NAMES_MAX && found->view.gates[i]; i++)
-        r = sd_bus_message_append_basic(reply, 's', found->view.gates[i]);
+    for (size_t i = 0; r >= 0 && i < GATES; i++)
+        if (found->view.closed & GATE_BIT(i))
+            r = sd_bus_message_append_basic(reply, 's', gate_name((enum gate)i));
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
@@ -326,6 +330,30 @@ static int append_access(sd_bus_message *reply, const struct access *access)
     return r;
 }
 
+static int append_manners(sd_bus_message *reply, struct manager *manager, const struct job_options *options)
+{
+    const struct policy *policy = &options->policy;
+    char power[POWER_TEXT_MAX];
+    int r = 0;
+
+    if (options->rate_bytes != 0)
+        r = sd_bus_message_append(reply, "{sv}", "rate", "t", options->rate_bytes);
+    if (r >= 0 && options->not_before_usec != 0)
+        r = sd_bus_message_append(reply, "{sv}", "not_before", "t",
+                                  manager_wall_usec(manager, options->not_before_usec));
+    if (r >= 0 && options->deadline_usec != 0)
+        r = sd_bus_message_append(reply, "{sv}", "deadline", "t", manager_wall_usec(manager, options->deadline_usec));
+    if (r >= 0 && options->source_restart)
+        r = sd_bus_message_append(reply, "{sv}", "source_changed", "s", "restart");
+    if (r >= 0 && policy->network != NETWORK_UNCHOSEN)
+        r = sd_bus_message_append(reply, "{sv}", "network", "s", policy_network_name(policy->network));
+    if (r >= 0 && policy->power != POWER_UNCHOSEN)
+        r = sd_bus_message_append(reply, "{sv}", "power", "s", policy_power_text(policy->power, power));
+    if (r >= 0 && policy->window[0] != '\0')
+        r = sd_bus_message_append(reply, "{sv}", "window", "s", policy->window);
+    return r;
+}
+
 GETTER(options)
 {
     GETTER_FOUND;
@@ -338,6 +366,8 @@ GETTER(options)
         r = sd_bus_message_append(reply, "{sv}", "retry_delay", "t", options->retry_delay_usec);
     if (r >= 0 && options->has_no_progress_timeout)
         r = sd_bus_message_append(reply, "{sv}", "no_progress_timeout", "t", options->no_progress_timeout_usec);
+    if (r >= 0)
+        r = append_manners(reply, found->peer->server->manager, options);
     if (r >= 0 && job->type == JOB_UPLOAD_REPLY)
         r = append_path(reply, "reply", job->reply_path);
     if (r >= 0)

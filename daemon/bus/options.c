@@ -161,10 +161,66 @@ static int read_empty(sd_bus_message *message, bool *ret_refuse, const char **re
     return 0;
 }
 
+static int read_policy(sd_bus_message *message, const char *key, struct policy *policy, const char **ret_reason)
+{
+    const char *text;
+    int r = sd_bus_message_read(message, "v", "s", &text);
+
+    if (r < 0)
+        return r;
+    if (strcmp(key, "network") == 0) {
+        *ret_reason = "it takes any or unmetered";
+        return policy_network_parse(text, &policy->network);
+    }
+    if (strcmp(key, "power") == 0) {
+        *ret_reason = "it takes any, ac, or the charge of the battery from which on the job may run, as 30%";
+        return policy_power_parse(text, &policy->power);
+    }
+    return policy_window_set(policy, text, ret_reason);
+}
+
+/* The options that say how much, when and over what; *ret_option is which. -ENXIO for any other. */
+static int read_manners(sd_bus_message *message, const char *key, struct job_options *options,
+                        enum change_option *ret_option, const char **ret_reason)
+{
+    const char *text;
+
+    if (job_change_option(key, ret_option) < 0)
+        return -ENXIO;
+    switch (*ret_option) {
+    case CHANGE_FRAGMENT_SIZE:
+        return sd_bus_message_read(message, "v", "(tt)", &options->fragment_min_bytes, &options->fragment_max_bytes);
+    case CHANGE_RETRY_DELAY:
+        return read_u64(message, &options->retry_delay_usec);
+    case CHANGE_NO_PROGRESS_TIMEOUT:
+        options->has_no_progress_timeout = true;
+        return read_u64(message, &options->no_progress_timeout_usec);
+    case CHANGE_RATE:
+        return read_u64(message, &options->rate_bytes);
+    case CHANGE_NOT_BEFORE:
+        return read_u64(message, &options->not_before_usec);
+    case CHANGE_DEADLINE:
+        return read_u64(message, &options->deadline_usec);
+    case CHANGE_SOURCE_CHANGED: {
+        int r = sd_bus_message_read(message, "v", "s", &text);
+        *ret_reason = "it takes fail or restart";
+        if (r < 0 || (strcmp(text, "fail") != 0 && strcmp(text, "restart") != 0))
+            return r < 0 ? r : -EINVAL;
+        options->source_restart = text[0] == 'r';
+        return 0;
+    }
+    case CHANGE_NETWORK:
+    case CHANGE_POWER:
+    case CHANGE_WINDOW:
+        return read_policy(message, key, &options->policy, ret_reason);
+    }
+    return -ENXIO;
+}
+
 static int read_submission_key(sd_bus_message *message, const char *key, void *target, const char **ret_reason)
 {
     struct manager_submission *submission = target;
-    struct job_options *options = &submission->options;
+    enum change_option option;
 
     if (strcmp(key, "name") == 0)
         return read_string(message, &submission->name);
@@ -178,19 +234,12 @@ static int read_submission_key(sd_bus_message *message, const char *key, void *t
         return read_if_exists(message, &submission->if_exists);
     if (strcmp(key, "hold") == 0)
         return read_bool(message, &submission->hold);
-    if (strcmp(key, "fragment_size") == 0)
-        return sd_bus_message_read(message, "v", "(tt)", &options->fragment_min_bytes, &options->fragment_max_bytes);
-    if (strcmp(key, "retry_delay") == 0)
-        return read_u64(message, &options->retry_delay_usec);
-    if (strcmp(key, "no_progress_timeout") == 0) {
-        options->has_no_progress_timeout = true;
-        return read_u64(message, &options->no_progress_timeout_usec);
-    }
     if (strcmp(key, "reply") == 0)
         return read_reply(message, submission, ret_reason);
     if (strcmp(key, "empty") == 0)
         return read_empty(message, &submission->refuse_empty, ret_reason);
-    return read_access(message, key, &submission->access, ret_reason);
+    int r = read_manners(message, key, &submission->options, &option, ret_reason);
+    return r == -ENXIO ? read_access(message, key, &submission->access, ret_reason) : r;
 }
 
 /* "" takes the choice back where an empty one means nothing. */
@@ -219,7 +268,8 @@ static int read_resets(sd_bus_message *message, struct job_change *change, const
         r = job_change_reset(change, name);
         if (r < 0)
             *ret_reason = "it lists options that can be taken back: those of how the server is reached, fragment_size, "
-                          "retry_delay and no_progress_timeout";
+                          "retry_delay, no_progress_timeout, rate, not_before, deadline, source_changed, network, "
+                          "power and window";
     }
     if (r >= 0)
         r = sd_bus_message_exit_container(message);
@@ -229,7 +279,7 @@ static int read_resets(sd_bus_message *message, struct job_change *change, const
 static int read_change_key(sd_bus_message *message, const char *key, void *target, const char **ret_reason)
 {
     struct job_change *change = target;
-    struct job_options *options = &change->options;
+    enum change_option option;
 
     if (strcmp(key, "name") == 0)
         return read_string(message, &change->name);
@@ -243,19 +293,11 @@ static int read_change_key(sd_bus_message *message, const char *key, void *targe
         change->has_priority = true;
         return read_priority(message, &change->priority);
     }
-    if (strcmp(key, "fragment_size") == 0) {
-        change->options_given |= CHANGE_FRAGMENT_SIZE;
-        return sd_bus_message_read(message, "v", "(tt)", &options->fragment_min_bytes, &options->fragment_max_bytes);
-    }
-    if (strcmp(key, "retry_delay") == 0) {
-        change->options_given |= CHANGE_RETRY_DELAY;
-        return read_u64(message, &options->retry_delay_usec);
-    }
-    if (strcmp(key, "no_progress_timeout") == 0) {
-        change->options_given |= CHANGE_NO_PROGRESS_TIMEOUT;
-        return read_u64(message, &options->no_progress_timeout_usec);
-    }
-    return read_access_change(message, key, change, ret_reason);
+    int r = read_manners(message, key, &change->options, &option, ret_reason);
+    if (r == -ENXIO)
+        return read_access_change(message, key, change, ret_reason);
+    change->options_given |= (uint32_t)option;
+    return r;
 }
 
 int options_read_change(sd_bus_message *message, struct job_change *ret, sd_bus_error *error)

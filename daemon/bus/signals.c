@@ -143,6 +143,31 @@ static void on_bulk(void *userdata, uint64_t count)
     broadcast(server, MANAGER_SIGNAL_JOBS_CHANGED, append_bulk, &bulk, false);
 }
 
+struct gates_change {
+    uint32_t changed, closed;
+    uint64_t jobs;
+};
+
+static int append_gates(sd_bus_message *message, const void *data)
+{
+    const struct gates_change *change = data;
+
+    int r = sd_bus_message_open_container(message, 'a', "(sb)");
+    for (size_t i = 0; r >= 0 && i < GATES; i++)
+        if (change->changed & GATE_BIT(i))
+            r = sd_bus_message_append(message, "(sb)", gate_name((enum gate)i), !(change->closed & GATE_BIT(i)));
+    if (r >= 0)
+        r = sd_bus_message_close_container(message);
+    return r < 0 ? r : sd_bus_message_append(message, "t", change->jobs);
+}
+
+static void on_gates(void *userdata, uint32_t changed, uint32_t closed, uint64_t jobs)
+{
+    const struct gates_change change = {.changed = changed, .closed = closed, .jobs = jobs};
+
+    broadcast(userdata, MANAGER_SIGNAL_GATES_CHANGED, append_gates, &change, false);
+}
+
 struct rows {
     const struct manager_progress *rows;
     size_t count;
@@ -188,6 +213,7 @@ void signals_observe(struct bus_server *server)
                                               .job_removed = on_removed,
                                               .jobs_changed = on_bulk,
                                               .progress = on_progress,
+                                              .gates_changed = on_gates,
                                               .degraded_changed = on_degraded,
                                               .userdata = server,
                                           });

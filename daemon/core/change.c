@@ -23,7 +23,25 @@ static const struct {
     {"fragment_size", CHANGE_FRAGMENT_SIZE},
     {"retry_delay", CHANGE_RETRY_DELAY},
     {"no_progress_timeout", CHANGE_NO_PROGRESS_TIMEOUT},
+    {"rate", CHANGE_RATE},
+    {"not_before", CHANGE_NOT_BEFORE},
+    {"deadline", CHANGE_DEADLINE},
+    {"source_changed", CHANGE_SOURCE_CHANGED},
+    {"network", CHANGE_NETWORK},
+    {"power", CHANGE_POWER},
+    {"window", CHANGE_WINDOW},
 };
+
+int job_change_option(const char *name, enum change_option *ret)
+{
+    for (size_t i = 0; i < ELEMENTS(options); i++) {
+        if (strcmp(options[i].option, name) == 0) {
+            *ret = options[i].bit;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
 
 int job_change_reset(struct job_change *change, const char *option)
 {
@@ -35,13 +53,11 @@ int job_change_reset(struct job_change *change, const char *option)
         change->texts_reset |= UINT32_C(1) << key->text;
     if (key)
         return 0;
-    for (size_t i = 0; i < ELEMENTS(options); i++) {
-        if (strcmp(options[i].option, option) == 0) {
-            change->options_reset |= (uint32_t)options[i].bit;
-            return 0;
-        }
-    }
-    return -EINVAL;
+    enum change_option bit;
+    int r = job_change_option(option, &bit);
+    if (r >= 0)
+        change->options_reset |= (uint32_t)bit;
+    return r;
 }
 
 static bool changes_access(const struct job_change *change)
@@ -72,6 +88,45 @@ static int replace(char **text, const char *value)
     return 0;
 }
 
+/* The courtesies: how much, when, and over what. */
+static void change_manners(struct job_options *options_of_job, const struct job_change *change)
+{
+    const struct job_options none = {0};
+
+    for (uint32_t bit = CHANGE_RATE; bit <= CHANGE_WINDOW; bit <<= 1) {
+        const struct job_options *from = change->options_given & bit ? &change->options : &none;
+        if (!((change->options_given | change->options_reset) & bit))
+            continue;
+        switch ((enum change_option)bit) {
+        case CHANGE_RATE:
+            options_of_job->rate_bytes = from->rate_bytes;
+            break;
+        case CHANGE_NOT_BEFORE:
+            options_of_job->not_before_usec = from->not_before_usec;
+            break;
+        case CHANGE_DEADLINE:
+            options_of_job->deadline_usec = from->deadline_usec;
+            break;
+        case CHANGE_SOURCE_CHANGED:
+            options_of_job->source_restart = from->source_restart;
+            break;
+        case CHANGE_NETWORK:
+            options_of_job->policy.network = from->policy.network;
+            break;
+        case CHANGE_POWER:
+            options_of_job->policy.power = from->policy.power;
+            break;
+        case CHANGE_WINDOW:
+            memcpy(options_of_job->policy.window, from->policy.window, sizeof(from->policy.window));
+            break;
+        case CHANGE_FRAGMENT_SIZE:
+        case CHANGE_RETRY_DELAY:
+        case CHANGE_NO_PROGRESS_TIMEOUT:
+            break;
+        }
+    }
+}
+
 static void change_options(struct job_options *options_of_job, const struct job_change *change)
 {
     uint32_t touched = change->options_given | change->options_reset;
@@ -92,6 +147,7 @@ static void change_options(struct job_options *options_of_job, const struct job_
         options_of_job->no_progress_timeout_usec = from->no_progress_timeout_usec;
         options_of_job->has_no_progress_timeout = from == &change->options;
     }
+    change_manners(options_of_job, change);
 }
 
 /* What is taken back is so first: a key may be in both. */

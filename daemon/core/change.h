@@ -13,6 +13,13 @@ enum change_option { /* bits of `options_given` and `options_reset` */
                      CHANGE_FRAGMENT_SIZE = 1 << 0,
                      CHANGE_RETRY_DELAY = 1 << 1,
                      CHANGE_NO_PROGRESS_TIMEOUT = 1 << 2,
+                     CHANGE_RATE = 1 << 3,
+                     CHANGE_NOT_BEFORE = 1 << 4,
+                     CHANGE_DEADLINE = 1 << 5,
+                     CHANGE_SOURCE_CHANGED = 1 << 6,
+                     CHANGE_NETWORK = 1 << 7,
+                     CHANGE_POWER = 1 << 8,
+                     CHANGE_WINDOW = 1 << 9,
 };
 
 struct job_change {
@@ -27,6 +34,9 @@ struct job_change {
 };
 
 void job_change_done(struct job_change *change);
+
+/* The option of that name. -EINVAL where it is none of these. */
+int job_change_option(const char *name, enum change_option *ret);
 
 /* Takes back the choice of OPTION ("proxy", "retry_delay"). -EINVAL where there is none to be taken back. */
 int job_change_reset(struct job_change *change, const char *option);

@@ -175,6 +175,8 @@ static void take_update(struct job *job, const struct job_update *update)
     }
     if (job->started_usec == 0)
         job->started_usec = update->started_usec;
+    if (update->queued_usec != 0)
+        job->queued_usec = update->queued_usec;
     if (update->server[0] != '\0')
         memcpy(job->server, update->server, sizeof(job->server));
     if (update->address[0] != '\0')

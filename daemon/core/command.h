@@ -57,6 +57,7 @@ struct job_update {
     uint64_t retry_delay_usec;
     uint64_t next_attempt_usec;
     uint64_t started_usec;
+    uint64_t queued_usec; /* its new place in the lane, behind those who waited; 0 = the one that it has */
     uint64_t run;
     char server[64];
     char address[64];

@@ -152,6 +152,7 @@ struct exchange_outcome {
     unsigned heads_sent;      /* times that this request's head went out; 0 = the server cannot have seen it */
     uint64_t connection;      /* number of the TCP connection within this process, 0 = none */
     char address[64];         /* of the peer, "127.0.0.1:8080" or "[::1]:8080" */
+    char local_address[48];   /* this end's, without a port; "" = no connection */
     char text[160];           /* the transport's own words, without URL or credentials */
     enum certificate_fault certificate;
     bool proxy_answered;     /* the status is the proxy's, not the server's */

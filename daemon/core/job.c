@@ -94,6 +94,10 @@ static const char *find_fault(const struct job *job)
         return "a fragment may have at most 1 GiB";
     if (job->options.fragment_max_bytes != 0 && job->options.fragment_min_bytes > job->options.fragment_max_bytes)
         return "the smallest fragment is larger than the largest";
+    if (job->options.rate_bytes != 0 && job->options.rate_bytes < RATE_MIN_BYTES)
+        return "a rate must be at least 64 bytes a second; to hold a job back, pause it";
+    if (policy_fault(&job->options.policy))
+        return policy_fault(&job->options.policy);
     if (job->reply_path && (job->reply_path[0] != '/' || strnlen(job->reply_path, JOB_SOURCE_MAX + 1) > JOB_SOURCE_MAX))
         return "the reply's path must be absolute and have at most 4095 bytes";
     const char *fault = access_fault(&job->access);
@@ -125,6 +129,14 @@ bool job_state_is_final(enum job_state state)
 bool job_state_is_runnable(enum job_state state)
 {
     return state == JOB_READY || state == JOB_RETRYING || state == JOB_CANCELLING;
+}
+
+uint64_t job_due_usec(const struct job *job)
+{
+    uint64_t due = job->state != JOB_READY && job->next_attempt_usec != 0 ? job->next_attempt_usec : job->queued_usec;
+
+    /* What is being cancelled has nothing to wait for. */
+    return job->state != JOB_CANCELLING && job->options.not_before_usec > due ? job->options.not_before_usec : due;
 }
 
 const char *job_state_name(enum job_state state)

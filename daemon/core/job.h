@@ -15,6 +15,7 @@
 #include "core/failure.h"
 #include "core/ident.h"
 #include "core/limits.h"
+#include "core/policy.h"
 #include "core/session.h"
 
 #include "base/cleanup.h"
@@ -53,6 +54,11 @@ struct job_options {
     uint64_t retry_delay_usec;
     uint64_t no_progress_timeout_usec;
     bool has_no_progress_timeout; /* 0 is a choice: every error is final */
+    uint64_t rate_bytes;          /* a second; 0 = no limit of its own */
+    uint64_t not_before_usec;     /* CLOCK_REALTIME; 0 = at once */
+    uint64_t deadline_usec;       /* CLOCK_REALTIME: what is not done then has failed; 0 = none */
+    bool source_restart;          /* a source that changed is uploaded anew instead of failing the job */
+    struct policy policy;
 };
 
 /* One attempt that ended in an error, for `show`. */
@@ -115,6 +121,9 @@ int job_copy(const struct job *job, struct job **ret);
 int job_validate(const struct job *job, const char **ret_reason);
 
 bool job_state_is_final(enum job_state state);
+/* When a runnable job may be tried: its next attempt, its turn, or the time that its owner wants it to wait for. */
+uint64_t job_due_usec(const struct job *job);
+
 bool job_state_is_runnable(enum job_state state); /* ready, retrying, cancelling: the scheduler's business */
 
 const char *job_state_name(enum job_state state); /* "ready", "paused", ... */

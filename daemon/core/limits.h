@@ -111,10 +111,14 @@
 #define GROUP_RATE_MAX      UINT64_C(1000000000000) /* bytes a second; times microseconds it fits for 18 seconds */
 
 /* Work in parallel. */
-#define PROBES_MAX      4                              /* of servers, for people who wait for them */
-#define ACTIVE_JOBS_MAX 64                             /* the largest MaxActive */
-#define IO_THREADS      4                              /* enough to hide one slow file system from the others */
-#define IO_THREADS_MAX  (IO_THREADS + ACTIVE_JOBS_MAX) /* with those that are stuck in a file system that hangs */
+#define PROBES_MAX       4                              /* of servers, for people who wait for them */
+#define ACTIVE_JOBS_MAX  64                             /* the largest MaxActive */
+#define DESTINATIONS_MAX 256                            /* hosts of which the manager knows how they were reached */
+#define FORCED_JOBS_MAX  ACTIVE_JOBS_MAX                /* that `run` wants to start */
+#define RAMP_STEP_USEC   UINT64_C(500000)               /* between the first jobs after the network returned */
+#define RAMP_USEC        UINT64_C(30000000)             /* after that it has been back for long */
+#define IO_THREADS       4                              /* enough to hide one slow file system from the others */
+#define IO_THREADS_MAX   (IO_THREADS + ACTIVE_JOBS_MAX) /* with those that are stuck in a file system that hangs */
 /* One read. Measured: 256 KiB costs a tenth more processor time, 1 MiB saves little. */
 #define IO_CHUNK_BYTES  (512 * KIB)
 #define IO_CHUNKS_AHEAD 4 /* chunks that one transfer may have read ahead */

@@ -68,7 +68,7 @@ const char *policy_network_name(enum policy_network network)
     return (unsigned)network <= NETWORK_UNMETERED ? network_names[network] : "";
 }
 
-int policy_power_parse(const char *text, uint8_t *ret)
+int policy_power_parse(const char *text, uint32_t *ret)
 {
     size_t length = strlen(text);
     uint64_t percent;
@@ -84,11 +84,11 @@ int policy_power_parse(const char *text, uint8_t *ret)
     if (length < 2 || text[length - 1] != '%' || parse_u64_n(text, length - 1, &percent) < 0 || percent < 1 ||
         percent > 100)
         return -EINVAL;
-    *ret = (uint8_t)percent;
+    *ret = (uint32_t)percent;
     return 0;
 }
 
-const char *policy_power_text(uint8_t power, char text[static POWER_TEXT_MAX])
+const char *policy_power_text(uint32_t power, char text[static POWER_TEXT_MAX])
 {
     if (power == POWER_UNCHOSEN || power > POWER_AC)
         return "";
@@ -96,7 +96,7 @@ const char *policy_power_text(uint8_t power, char text[static POWER_TEXT_MAX])
         return "any";
     if (power == POWER_AC)
         return "ac";
-    (void)snprintf(text, POWER_TEXT_MAX, "%u%%", (unsigned)power);
+    (void)snprintf(text, POWER_TEXT_MAX, "%u%%", power);
     return text;
 }
 

@@ -27,7 +27,7 @@ enum {
 
 struct policy {
     enum policy_network network;
-    uint8_t power;
+    uint32_t power;
     char window[WINDOW_TEXT_MAX + 1]; /* "" = none was chosen; "always" = none, whatever the others say */
 };
 
@@ -46,8 +46,8 @@ int policy_network_parse(const char *text, enum policy_network *ret);
 const char *policy_network_name(enum policy_network network); /* "" = not chosen */
 
 /* "any", "ac", "1%" to "100%". -EINVAL. */
-int policy_power_parse(const char *text, uint8_t *ret);
-const char *policy_power_text(uint8_t power, char text[static POWER_TEXT_MAX]); /* "" = not chosen */
+int policy_power_parse(const char *text, uint32_t *ret);
+const char *policy_power_text(uint32_t power, char text[static POWER_TEXT_MAX]); /* "" = not chosen */
 
 /* A window, or "always". -EINVAL with a sentence in *ret_reason (a literal). */
 int policy_window_set(struct policy *policy, const char *text, const char **ret_reason);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/limits.h"
+#include "core/policy.h"
 
 #include "base/moment.h"
 
@@ -11,6 +12,7 @@
 struct settings {
     uint64_t max_active;
     uint64_t max_active_per_host;
+    uint64_t max_active_per_user; /* 0 = no limit */
     uint64_t retry_delay_usec;
     uint64_t retry_delay_max_usec;
     uint64_t no_progress_timeout_usec;
@@ -25,6 +27,7 @@ struct settings {
     uint64_t retain_jobs; /* that ended well; 0 = any number */
     uint64_t
         batch_timeout_usec;  /* until a batch whose next part does not come is given up; another value only in tests */
+    struct policy policy;    /* of jobs that choose nothing, and whose group does not */
     uint64_t idle_exit_usec; /* of a daemon that was started on demand; another value only in tests */
 };
 

@@ -197,11 +197,15 @@ static int64_t minute_of_week(int64_t local_sec)
     return of_week < 0 ? of_week + DAYS * MIN_PER_DAY : of_week;
 }
 
-/* The span that is open at a minute of the week, and how many minutes later that is otherwise. */
-static const struct window_span *find_open(const struct window *window, int64_t minute, int64_t *ret_left)
+/*
+ * The span that is open at a minute of the week, how many minutes later that may be otherwise, and how many minutes ago
+ * the last span began or ended.
+ */
+static const struct window_span *find_open(const struct window *window, int64_t minute, int64_t *ret_left,
+                                           int64_t *ret_gone)
 {
     const struct window_span *open = NULL;
-    int64_t left = DAYS * MIN_PER_DAY;
+    int64_t left = DAYS * MIN_PER_DAY, gone = DAYS * MIN_PER_DAY;
 
     for (size_t i = 0; i < window->count; i++) {
         const struct window_span *span = &window->spans[i];
@@ -216,9 +220,12 @@ static const struct window_span *find_open(const struct window *window, int64_t 
             if (is_open && !open)
                 open = span;
             left = change < left ? change : left;
+            int64_t back = is_open ? since : since - length;
+            gone = back < gone ? back : gone;
         }
     }
     *ret_left = left;
+    *ret_gone = gone;
     return open;
 }
 
@@ -241,19 +248,22 @@ static int64_t find_transition(const struct window_zone *zone, int64_t from, int
 
 void window_at(const struct window *window, const struct window_zone *zone, uint64_t now_usec, struct window_state *ret)
 {
-    int64_t now = (int64_t)(now_usec / USEC_PER_SEC), left;
+    int64_t now = (int64_t)(now_usec / USEC_PER_SEC), left, gone;
 
     if (window->count == 0) {
         *ret = (struct window_state){.is_open = true, .until_usec = USEC_INFINITY};
         return;
     }
     int64_t local = now + zone->offset(zone->userdata, now);
-    const struct window_span *open = find_open(window, minute_of_week(local), &left);
+    const struct window_span *open = find_open(window, minute_of_week(local), &left, &gone);
     assert(left > 0);
-    int64_t boundary = now - local % 60 + left * 60;
+    int64_t boundary = now - local % 60 + left * 60, before = now - local % 60 - gone * 60;
+    /* The same time of the clock on the wall, where that was set since. */
+    before += zone->offset(zone->userdata, now) - zone->offset(zone->userdata, before);
     *ret = (struct window_state){
         .is_open = open != NULL,
         .rate = open ? open->rate : 0,
+        .since_usec = before > 0 ? (uint64_t)before * USEC_PER_SEC : 0,
         .until_usec = (uint64_t)find_transition(zone, now, boundary) * USEC_PER_SEC,
     };
 }

@@ -43,6 +43,7 @@ struct window_zone {
 struct window_state {
     bool is_open;
     uint64_t rate;       /* of the span that is open */
+    uint64_t since_usec; /* CLOCK_REALTIME: since when it has been so; 0 = always */
     uint64_t until_usec; /* CLOCK_REALTIME: when this may be otherwise; USEC_INFINITY = never */
 };
 

@@ -48,11 +48,31 @@ struct moment manager_now(struct manager *manager)
     return now;
 }
 
-uint64_t manager_wall_usec(struct manager *manager, uint64_t usec)
+/*
+ * How far the wall clock is ahead of the queue's time. The two are read one after the other: what is less than a
+ * hundredth of a second is no difference, and a time that is told twice is the same time.
+ */
+static int64_t wall_ahead_usec(struct manager *manager)
 {
-    uint64_t wall = moment_now().realtime_usec, queue = manager_now(manager).realtime_usec;
+    const int64_t step = USEC_PER_SEC / 100;
+    int64_t ahead = (int64_t)(moment_now().realtime_usec - manager_now(manager).realtime_usec);
 
+    return (ahead >= 0 ? ahead + step / 2 : ahead - step / 2) / step * step;
+}
+
+static uint64_t shift(uint64_t usec, int64_t by)
+{
     if (usec == 0 || usec == USEC_INFINITY)
         return usec;
-    return wall >= queue ? usec_add(usec, wall - queue) : usec_sub(usec, queue - wall);
+    return by >= 0 ? usec_add(usec, (uint64_t)by) : usec_sub(usec, (uint64_t)-by);
+}
+
+uint64_t manager_queue_usec(struct manager *manager, uint64_t usec)
+{
+    return shift(usec, -wall_ahead_usec(manager));
+}
+
+uint64_t manager_wall_usec(struct manager *manager, uint64_t usec)
+{
+    return shift(usec, wall_ahead_usec(manager));
 }

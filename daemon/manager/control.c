@@ -6,6 +6,8 @@
  */
 #include "manager/control.h"
 
+#include "manager/gates.h"
+
 #include "core/bulk.h"
 
 #include <assert.h>
@@ -499,6 +501,9 @@ static int take_change(struct control *control, struct job_change *change, struc
         return manager_fault_set(error, FAULT_INVALID_ARGUMENT, -EINVAL, "%s", fault);
     control->change = *change;
     *change = (struct job_change){0};
+    struct job_options *options = &control->change.options;
+    options->not_before_usec = manager_queue_usec(control->manager, options->not_before_usec);
+    options->deadline_usec = manager_queue_usec(control->manager, options->deadline_usec);
     /* None of these jobs may begin with the URL that it had. */
     if (control->change.url)
         hold_starts(control);
@@ -521,6 +526,8 @@ int manager_control(struct manager *manager, uid_t caller, enum job_verb verb, s
     control->verb = verb;
     control->done = done;
     control->userdata = userdata;
+    if (verb == VERB_RETRY)
+        destinations_forgive(manager); /* who wants a job tried at once does not mean after the next probe */
     int r = verb == VERB_SET ? take_change(control, change, ret_error) : 0;
     if (r >= 0)
         r = take_filter(control, filter, ret_error);

@@ -21,6 +21,32 @@ struct spare_connection {
     struct access choices;
 };
 
+/* See destination.c. */
+struct destination {
+    TAILQ_ENTRY(destination) entry;
+    char host[JOB_HOST_MAX + 1];
+    char address[64];
+    bool is_down;
+    uint64_t delay_usec, probe_usec, since_usec;
+};
+
+/* What a decision found before a lane: the gates that were closed, and those that had changed since the one before. */
+struct lane_note {
+    uint64_t lane;
+    uid_t owner;
+    uint32_t closed, changed;
+};
+struct lane_notes {
+    struct lane_note *notes;
+    size_t count, size;
+};
+
+/* A job that a person wants to run now, past the gates in IGNORED. */
+struct forced_job {
+    uint64_t id;
+    uint32_t ignored;
+};
+
 /* The settings of a group of OWNER. */
 struct known_group {
     uid_t owner;
@@ -83,6 +109,21 @@ struct manager {
     uint64_t retain_removed;          /* by the pass that is under way */
     bool retaining, retain_from_start, retain_again;
 
+    struct network *network; /* NULL = nothing is known, and nothing is held back for it; as the next one */
+    struct power *power;
+    uint64_t network_since_usec, power_since_usec; /* the last change, in the queue's time */
+    uint64_t network_returned_usec;                /* CLOCK_MONOTONIC: jobs start one after the other; 0 = long ago */
+    bool had_network;                              /* at the last look: a way out of the machine */
+    bool is_asleep;                                /* or about to be: nothing starts */
+    TAILQ_HEAD(destinations, destination) destinations;
+    size_t destinations_count;
+    struct lane_notes lanes, lanes_before; /* see lanes.c */
+    size_t lanes_compared;
+    struct forced_job forced[FORCED_JOBS_MAX];
+    size_t forced_count;
+    sd_event_source *slice_source; /* a time slice is used up */
+
+    uint64_t write_error_since_usec;
     int write_error;    /* of the last commit that failed; 0 = the store can be written */
     bool proof_pending; /* that it can again */
     char write_error_text[PATH_MAX + 128];
@@ -188,6 +229,19 @@ void manager_drop_farewells(struct manager *manager);
 
 void manager_runner_started(struct manager *manager, struct runner *runner);
 int schedule_run(struct manager *manager);
+/* The job is to run past the gates in IGNORED, once. False where too many others are. */
+bool schedule_force(struct manager *manager, uint64_t id, uint32_t ignored);
+
+/* world.c: lets the machine sleep when nothing is under way any more. */
+void manager_settle_for_sleep(struct manager *manager);
+
+/* lanes.c: a decision begins, looks at one lane, and has looked at all. */
+void manager_begin_lanes(struct manager *manager);
+void manager_note_lane(struct manager *manager, const struct store_lane *lane, uint32_t closed);
+void manager_tell_lanes(struct manager *manager);
+/* Runnable jobs of OWNER in lanes with a closed gate; counted up to a bound. */
+uint64_t manager_count_blocked(struct manager *manager, uid_t owner);
+void manager_free_lanes(struct manager *manager);
 
 /* What people see of the job changed though its record did not. */
 void manager_shown_changed(struct manager *manager, const struct job *job);

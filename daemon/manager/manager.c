@@ -5,6 +5,7 @@
 #include "io/source.h"
 #include "manager/batch.h"
 #include "manager/control.h"
+#include "manager/gates.h"
 #include "manager/internal.h"
 #include "manager/log.h"
 
@@ -110,6 +111,8 @@ void manager_note_commit(struct manager *manager, int result)
         return;
     }
     if (manager->write_error != result) {
+        if (manager->write_error == 0)
+            manager->write_error_since_usec = manager_now(manager).realtime_usec;
         manager->write_error = result;
         (void)snprintf(manager->write_error_text, sizeof(manager->write_error_text),
                        "the queue in %s cannot be written: %s; %s, and what waits is written then",
@@ -142,6 +145,7 @@ void manager_runner_ended(struct manager *manager, struct runner *runner)
     manager->runners_count--;
     runner_free(runner);
     manager_reschedule(manager);
+    manager_settle_for_sleep(manager);
 }
 
 void manager_shown_changed(struct manager *manager, const struct job *job)
@@ -246,6 +250,7 @@ static int on_mailbox(sd_event_source *source, int fd, uint32_t revents, void *u
 {
     (void)source, (void)fd, (void)revents;
     dispatch(userdata);
+    manager_settle_for_sleep(userdata);
     return 0;
 }
 
@@ -378,6 +383,11 @@ static int add_sources(struct manager *manager)
     if (r < 0)
         return r;
     (void)sd_event_source_set_enabled(manager->wake_source, SD_EVENT_OFF);
+    r = sd_event_add_time(manager->event, &manager->slice_source, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_USEC, on_wake,
+                          manager);
+    if (r < 0)
+        return r;
+    (void)sd_event_source_set_enabled(manager->slice_source, SD_EVENT_OFF);
     r = sd_event_add_time(manager->event, &manager->progress_source, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_USEC,
                           on_progress, manager);
     if (r < 0)
@@ -443,6 +453,7 @@ int manager_new(const struct manager_options *options, struct manager **ret)
     if (!manager)
         return -ENOMEM;
     TAILQ_INIT(&manager->runners);
+    TAILQ_INIT(&manager->destinations);
     LIST_INIT(&manager->spares);
     LIST_INIT(&manager->farewells);
     LIST_INIT(&manager->additions);
@@ -457,6 +468,9 @@ int manager_new(const struct manager_options *options, struct manager **ret)
     manager->transfer_ops = options->transfer_ops;
     manager->transport = options->transport;
     manager->settings = options->settings;
+    manager->network = options->network;
+    manager->power = options->power;
+    manager->had_network = true; /* nothing has returned at a start */
     manager->check_url = options->check_url;
     manager->run = manager_random();
     manager->wake_usec = USEC_INFINITY;
@@ -539,12 +553,15 @@ struct manager *manager_free(struct manager *manager)
     manager_purge_connections(manager);
     manager_drop_farewells(manager);
     batch_free_all(manager);
+    destinations_free(manager);
+    manager_free_lanes(manager);
     manager_drop_groups(manager);
     sd_event_source_disable_unref(manager->mailbox_source);
     sd_event_source_disable_unref(manager->schedule_source);
     sd_event_source_disable_unref(manager->batch_source);
     sd_event_source_disable_unref(manager->counting_source);
     sd_event_source_disable_unref(manager->wake_source);
+    sd_event_source_disable_unref(manager->slice_source);
     sd_event_source_disable_unref(manager->progress_source);
     sd_event_source_disable_unref(manager->unsaved_source);
     sd_event_source_disable_unref(manager->retain_source);

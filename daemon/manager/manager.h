@@ -13,6 +13,7 @@
 #pragma once
 
 #include "core/command.h"
+#include "core/gates.h"
 #include "core/group.h"
 #include "core/job.h"
 #include "core/settings.h"
@@ -25,8 +26,12 @@
 
 struct manager;
 struct io;
+struct network;
+struct power;
 
 /* Why a request of a caller was refused; the bus maps each to a named error. */
+#define GATE_TEXT_MAX 200 /* bytes of a sentence about a gate */
+
 enum manager_fault {
     FAULT_NONE = 0,
     FAULT_NO_SUCH_JOB,
@@ -62,11 +67,11 @@ enum shown_state {
 const char *shown_state_name(enum shown_state state);
 int shown_state_parse(const char *text, enum shown_state *ret);
 
-#define GATE_NAMES_MAX 4
-
 struct manager_view {
     enum shown_state state;
-    const char *gates[GATE_NAMES_MAX]; /* closed ones, NULL behind the last */
+    uint32_t closed;             /* gates, GATE_BIT(enum gate); none of a job that is under way */
+    uint64_t until_usec;         /* when the last of them opens by itself, as far as that is known; 0 = it is not */
+    char because[GATE_TEXT_MAX]; /* why it waits; "" = it does not */
     uint64_t acknowledged;
     uint64_t rate; /* bytes a second */
 };
@@ -83,6 +88,10 @@ struct manager_observer {
     void (*jobs_changed)(void *userdata, uint64_t count); /* one for a command with many items */
     void (*progress)(void *userdata, const struct manager_progress *rows, size_t count);
     void (*degraded_changed)(void *userdata);
+    /* Gates that opened or closed (GATE_BIT), those of them that are closed now, and the jobs behind them: counted up
+     * to 50,000. */
+    void (*gates_changed)(void *userdata, uint32_t changed, uint32_t closed, uint64_t jobs);
+    void (*world_changed)(void *userdata); /* network or power */
     void *userdata;
 };
 
@@ -94,6 +103,8 @@ struct manager_options {
     const struct transfer_ops *transfer_ops;
     void *transport;
     struct settings settings;
+    struct network *network; /* borrowed; NULL = nothing is known of it. As the next one */
+    struct power *power;
     const struct store_report *store_report;
     const char *state_directory; /* for messages */
     /* Host ("host:port") and file name of a URL; main binds it to net's. Returns NULL or what is wrong with it. */
@@ -237,10 +248,33 @@ int manager_query(struct manager *manager, const struct manager_filter *filter, 
                   int (*each)(const struct job *job, const struct manager_view *view, void *userdata), void *userdata,
                   uint64_t *ret_next);
 
+/*
+ * Has JOB, of CALLER, tried now, once, past the gates in IGNORED (GATES_PASSABLE at most). As manager_control(), but
+ * DONE may run within the call.
+ */
+int manager_run_job(struct manager *manager, uid_t caller, const struct job *job, uint32_t ignored, manager_done_t done,
+                    void *userdata, struct manager_error *ret_error);
+
+/* Each gate of a job, for people. */
+struct manager_gate {
+    enum gate gate;
+    bool is_open;
+    uint64_t since_usec; /* 0 = not known */
+    uint64_t until_usec; /* when it may be otherwise; 0 = not known */
+    char text[GATE_TEXT_MAX], remedy[GATE_TEXT_MAX];
+};
+void manager_explain(struct manager *manager, const struct job *job, struct manager_gate ret[static GATES]);
+
 int manager_verb_parse(const char *text, enum job_verb *ret);
 
 /* Jobs of OWNER by the state that people see. */
 int manager_count(struct manager *manager, uid_t owner, uint64_t ret_counts[static SHOWN_STATES]);
+
+/* What the machine says has changed: routes, addresses, what NetworkManager knows; or power. */
+void manager_network_changed(struct manager *manager);
+void manager_power_changed(struct manager *manager);
+/* The machine is about to sleep, or has woken up. When all is put down, power_allow_sleep() is called. */
+void manager_sleeping(struct manager *manager, bool asleep);
 
 struct store *manager_store(struct manager *manager);
 void manager_describe(struct manager *manager, const struct job *job, struct manager_view *ret);
@@ -248,6 +282,8 @@ size_t manager_active_jobs(const struct manager *manager);
 uint64_t manager_rate(const struct manager *manager);
 /* A time of the queue as the wall clock will show it; 0 and infinity stay. */
 uint64_t manager_wall_usec(struct manager *manager, uint64_t usec);
+/* The other way round: a time that a person gave, as the queue reckons. */
+uint64_t manager_queue_usec(struct manager *manager, uint64_t usec);
 uint64_t manager_next_wakeup(struct manager *manager);    /* CLOCK_REALTIME, 0 = none */
 uint64_t manager_revision(const struct manager *manager); /* counts changes of the queue in this process */
 /* Sentences; valid until the next turn of the loop. */

@@ -4,6 +4,7 @@
 #include "core/backoff.h"
 #include "core/proto.h"
 #include "io/source.h"
+#include "manager/gates.h"
 #include "manager/internal.h"
 #include "manager/log.h"
 
@@ -47,7 +48,9 @@ static void fill_parameters(const struct runner *runner, struct session_paramete
 
 static void leave_connection(struct runner *runner)
 {
-    if (runner->connection)
+    if (runner->connection && runner->drops_connection)
+        runner->manager->transfer_ops->connection_free(runner->manager->transport, runner->connection);
+    else if (runner->connection)
         manager_spare_connection(runner->manager, runner->job->host, &runner->choices, runner->connection);
     runner->connection = NULL;
 }
@@ -64,6 +67,7 @@ int runner_new(struct manager *manager, struct job *job, struct runner **ret)
     runner->manager = manager;
     runner->job = job;
     runner->renew_usec = USEC_INFINITY;
+    runner->since_usec = manager_now(manager).monotonic_usec;
     int r = access_resolve(&job->access, &manager->access_rules, job->host, &runner->choices);
     if (r >= 0)
         r = manager_take_connection(manager, job->host, &runner->choices, &runner->connection);
@@ -131,10 +135,15 @@ bool runner_begin_now(struct runner *runner)
     }
     runner->begun = true;
     runner->rate_at_usec = now.monotonic_usec;
+    runner->since_usec = now.monotonic_usec;
     if (runner->job->started_usec == 0)
         runner->update.started_usec = now.realtime_usec;
     manager_shown_changed(runner->manager, runner->job);
     runner_feed(runner, &in);
+    if (runner->is_yielding) {
+        in = (struct session_input){.event = SESSION_EVENT_YIELD};
+        runner_feed(runner, &in);
+    }
     return true;
 }
 
@@ -239,7 +248,18 @@ static void account_progress(struct runner *runner)
         runner->rate == 0 ? (uint64_t)current : (uint64_t)(weight * current + (1 - weight) * (double)runner->rate);
     runner->rate_at_usec = now;
     runner->rate_offset = runner->session.record.offset;
-    runner->progressed = true;
+    runner->progressed = runner->had_progress = true;
+}
+
+/* Whether it says that nobody can be served there now; what went wrong with this job alone holds no other back. */
+static bool is_of_destination(const struct runner *runner, const struct failure *failure)
+{
+    if (runner->progressed || runner->had_progress)
+        return false;
+    if (runner->session.record.host_id[0] != '\0') /* a node of a farm, not the host of the URL */
+        return false;
+    return failure->context == CONTEXT_TRANSPORT || failure->http_status == 429 || failure->http_status == 502 ||
+           failure->http_status == 503 || failure->http_status == 504;
 }
 
 static void plan_retry(struct runner *runner, const struct session_output *out)
@@ -251,16 +271,22 @@ static void plan_retry(struct runner *runner, const struct session_output *out)
         .min_usec = choose(runner->job->options.retry_delay_usec, settings->retry_delay_usec),
         .max_usec = settings->retry_delay_max_usec,
     };
+    bool of_destination = !out->at_once && is_of_destination(runner, &out->failure);
     uint64_t previous = runner->progressed ? 0 : runner->job->retry_delay_usec;
+    uint64_t of_host = of_destination ? destination_delay_usec(runner->manager, runner->job->host) : 0;
 
     if (rule.max_usec < rule.min_usec)
         rule.max_usec = rule.min_usec;
+    if (previous < of_host) /* others have found it out before */
+        previous = of_host;
     uint64_t delay = out->at_once ? 0 : backoff_delay(&rule, previous, out->retry_after_usec, manager_random());
     /* The last wait ends with the time that the job may go without progress. */
     if (record->no_progress_usec < limit && delay > limit - record->no_progress_usec)
         delay = limit - record->no_progress_usec;
     runner->update.retry_delay_usec = delay;
     runner->update.next_attempt_usec = usec_add(manager_now(runner->manager).realtime_usec, delay);
+    if (of_destination)
+        destination_failed(runner->manager, runner->job->host, delay, runner->update.next_attempt_usec);
 }
 
 static void runner_end(struct runner *runner, enum command_type type, const struct session_output *out)
@@ -307,6 +333,8 @@ static void runner_act(struct runner *runner, const struct session_output *out)
         runner_end(runner, COMMAND_GONE, out);
         break;
     case SESSION_ACTION_IDLE:
+        if (runner->goes_to_end)
+            runner->update.queued_usec = manager_now(runner->manager).realtime_usec;
         runner_end(runner, COMMAND_CHECKPOINT, out);
         break;
     }
@@ -377,6 +405,29 @@ void runner_job_changed(struct runner *runner, struct job *job)
         runner->session.record.cancel_requested_usec = job->session.cancel_requested_usec;
         runner_feed(runner, &in);
     }
+}
+
+void runner_hold(struct runner *runner, bool drop_connection)
+{
+    struct session_input in = {.event = SESSION_EVENT_SUSPEND};
+
+    runner->drops_connection |= drop_connection;
+    if (!runner->begun)
+        runner->forsaken = true;
+    else
+        runner_feed(runner, &in);
+}
+
+void runner_yield(struct runner *runner, bool goes_to_end)
+{
+    struct session_input in = {.event = SESSION_EVENT_YIELD};
+
+    runner->goes_to_end |= goes_to_end;
+    if (runner->is_yielding)
+        return;
+    runner->is_yielding = true;
+    if (runner->begun)
+        runner_feed(runner, &in);
 }
 
 void runner_stop(struct runner *runner)

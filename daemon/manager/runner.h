@@ -54,9 +54,17 @@ struct runner {
     char *reply_buffer; /* one range */
     size_t reply_used;
 
-    bool answered;   /* a response has come in this attempt */
-    bool ending;     /* the command that ends the attempt is with the writer */
-    bool progressed; /* since the last command */
+    uint64_t since_usec; /* CLOCK_MONOTONIC: when its time slice began */
+    uint32_t ignored;    /* gates that a person sent it past */
+    bool is_yielding;    /* it ends at the edge of its fragment, */
+    bool goes_to_end;    /* and then stands at the end of its lane */
+    bool drops_connection;
+    char local_address[64]; /* the machine's own end of its last exchange; "" = not known */
+
+    bool answered;     /* a response has come in this attempt */
+    bool ending;       /* the command that ends the attempt is with the writer */
+    bool progressed;   /* since the last command */
+    bool had_progress; /* in this attempt */
     enum runner_owed owed;
     enum command_type end_type;
     struct job_update update; /* what the next command carries, but for the session's record */
@@ -75,6 +83,12 @@ void runner_start(struct runner *runner);
 
 /* The record changed under the runner: a verb was applied. Takes JOB over. */
 void runner_job_changed(struct runner *runner, struct job *job);
+
+/* A gate closed: the attempt ends now, without an error. Its connection is dropped where the network is gone. */
+void runner_hold(struct runner *runner, bool drop_connection);
+
+/* Somebody else needs the slot, or a gate closed: the attempt ends at the edge of its fragment. */
+void runner_yield(struct runner *runner, bool goes_to_end);
 
 /* Tries again what is owed to the disk. */
 void runner_settle(struct runner *runner);

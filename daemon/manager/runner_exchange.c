@@ -3,6 +3,7 @@
 #include "manager/runner_internal.h"
 
 #include "io/source.h"
+#include "manager/gates.h"
 #include "manager/internal.h"
 
 #include "base/text.h"
@@ -39,8 +40,14 @@ static void on_outcome(void *userdata, const struct exchange_outcome *outcome)
     }
     if (outcome->ack.has_server)
         (void)text_copy(runner->update.server, sizeof(runner->update.server), outcome->ack.server);
-    if (outcome->address[0] != '\0')
+    if (outcome->address[0] != '\0') {
         (void)text_copy(runner->update.address, sizeof(runner->update.address), outcome->address);
+        destination_note_address(runner->manager, runner->job->host, outcome->address);
+    }
+    if (outcome->local_address[0] != '\0')
+        (void)text_copy(runner->local_address, sizeof(runner->local_address), outcome->local_address);
+    if (outcome->transport == TRANSPORT_OK && outcome->ack.status < 500 && outcome->ack.status != 429)
+        destination_answered(runner->manager, runner->job->host);
     if (runner_refresh_token(runner, outcome) || runner_keep_reply(runner, outcome))
         return;
     if (outcome->transport == TRANSPORT_SOURCE && outcome->source_error == -ENODATA)

@@ -364,6 +364,8 @@ static int make_job(struct manager *manager, uid_t caller, const struct manager_
     job->state = submission->hold ? JOB_PAUSED : JOB_READY;
     job->type = submission->wants_reply ? JOB_UPLOAD_REPLY : JOB_UPLOAD;
     job->options = submission->options;
+    job->options.not_before_usec = manager_queue_usec(manager, job->options.not_before_usec);
+    job->options.deadline_usec = manager_queue_usec(manager, job->options.deadline_usec);
     if (access_copy(&submission->access, &job->access) < 0 ||
         duplicate(submission->reply_path, NULL, &job->reply_path) < 0)
         return -ENOMEM;

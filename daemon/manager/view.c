@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What people see of the queue: stored records, told apart by what is in flight. */
+#include "manager/gates.h"
 #include "manager/internal.h"
+
+#include "base/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -37,22 +40,59 @@ int shown_state_parse(const char *text, enum shown_state *ret)
     return -EINVAL;
 }
 
+/* Behind these a job that waits for its next attempt shows as `retrying`. */
+#define GATES_OF_ATTEMPT (GATE_BIT(GATE_RETRY) | GATE_BIT(GATE_SOURCE) | GATE_BIT(GATE_CREDENTIAL))
+
+/* Why a job waits: what its closed gates say, one after the other. */
+static void say_why(struct manager *manager, const struct job *job, const struct gate_policy *policy,
+                    const struct gate_states *states, struct manager_view *view)
+{
+    char text[GATE_TEXT_MAX], remedy[GATE_TEXT_MAX];
+    size_t used = 0;
+
+    for (size_t i = 0; i < GATES && used < sizeof(view->because) - 1; i++) {
+        if (!(states->closed & GATE_BIT(i)))
+            continue;
+        manager_gate_text(manager, job, policy, states, (enum gate)i, text, remedy);
+        int n = snprintf(view->because + used, sizeof(view->because) - used, "%s%s", used > 0 ? "; " : "", text);
+        used += n > 0 ? (size_t)n : 0;
+        if (states->until_usec[i] != USEC_INFINITY && states->until_usec[i] > view->until_usec)
+            view->until_usec = states->until_usec[i];
+    }
+}
+
 /* A job that could run but does not: the gates that are closed. */
 static void describe_waiting(struct manager *manager, const struct job *job, struct manager_view *view)
 {
-    size_t gates = 0;
     bool is_due = job->next_attempt_usec <= manager_now(manager).realtime_usec;
+    struct gate_policy policy;
+    struct gate_states states;
 
-    if (job->state == JOB_RETRYING && !is_due)
-        view->gates[gates++] = "retry";
-    else if (manager->write_error != 0)
-        view->gates[gates++] = "disk";
-    else
-        view->gates[gates++] = "slot";
-    if (job->state == JOB_RETRYING && !is_due)
+    manager_job_gates(manager, job, NULL, &policy, &states);
+    view->closed = states.closed;
+    say_why(manager, job, &policy, &states, view);
+    if (job->state == JOB_RETRYING && !is_due && (states.closed & ~GATES_OF_TURN & ~GATES_OF_ATTEMPT) == 0)
         view->state = SHOWN_RETRYING;
     else
-        view->state = manager->write_error != 0 ? SHOWN_BLOCKED : SHOWN_QUEUED;
+        view->state = (states.closed & ~GATES_OF_TURN) != 0 ? SHOWN_BLOCKED : SHOWN_QUEUED;
+}
+
+void manager_explain(struct manager *manager, const struct job *job, struct manager_gate ret[static GATES])
+{
+    const struct runner *runner = manager_find_runner(manager, job->id);
+    struct gate_policy policy;
+    struct gate_states states;
+
+    manager_job_gates(manager, job, runner, &policy, &states);
+    for (size_t i = 0; i < GATES; i++) {
+        ret[i] = (struct manager_gate){
+            .gate = (enum gate)i,
+            .is_open = !(states.closed & GATE_BIT(i)),
+            .since_usec = states.since_usec[i],
+            .until_usec = states.until_usec[i] == USEC_INFINITY ? 0 : states.until_usec[i],
+        };
+        manager_gate_text(manager, job, &policy, &states, (enum gate)i, ret[i].text, ret[i].remedy);
+    }
 }
 
 static void describe_active(const struct runner *runner, struct manager_view *view)
@@ -64,7 +104,8 @@ static void describe_active(const struct runner *runner, struct manager_view *vi
         view->state = SHOWN_REPLYING;
     if (runner->owed != OWED_NOTHING) {
         view->state = SHOWN_BLOCKED;
-        view->gates[0] = "disk";
+        view->closed = GATE_BIT(GATE_DISK);
+        (void)text_copy(view->because, sizeof(view->because), runner->manager->write_error_text);
     }
 }
 
@@ -175,7 +216,10 @@ int manager_count(struct manager *manager, uid_t owner, uint64_t ret_counts[stat
         stored[state]--;
         counts[view.state]++;
     }
-    counts[manager->write_error != 0 ? SHOWN_BLOCKED : SHOWN_QUEUED] += stored[JOB_READY];
+    uint64_t blocked = manager->write_error != 0 ? stored[JOB_READY] : manager_count_blocked(manager, owner);
+    uint64_t of_ready = blocked < stored[JOB_READY] ? blocked : stored[JOB_READY];
+    counts[SHOWN_BLOCKED] += of_ready;
+    counts[SHOWN_QUEUED] += stored[JOB_READY] - of_ready;
     counts[SHOWN_RETRYING] += stored[JOB_RETRYING];
     counts[SHOWN_PAUSED] = stored[JOB_PAUSED];
     counts[SHOWN_CANCELLING] = stored[JOB_CANCELLING];

@@ -128,6 +128,8 @@ static const char *verdict_text(enum response_verdict verdict)
 
 static void fill_common(struct transfer *transfer, struct exchange_outcome *ret)
 {
+    char *local = NULL;
+
     *ret = (struct exchange_outcome){
         .ack = transfer->response.ack,
         .source_error = transfer->source_error,
@@ -139,6 +141,8 @@ static void fill_common(struct transfer *transfer, struct exchange_outcome *ret)
     if (transfer->first_byte_usec != 0)
         ret->elapsed_usec = usec_sub(transfer_now(transfer), transfer->first_byte_usec);
     (void)text_copy(ret->address, sizeof(ret->address), transfer->address);
+    if (curl_easy_getinfo(transfer->connection->easy, CURLINFO_LOCAL_IP, &local) == CURLE_OK && local)
+        (void)text_copy(ret->local_address, sizeof(ret->local_address), local);
 }
 
 /* Returns whether it was this side, or one of our own callbacks, that ended the exchange, and fills in why. */

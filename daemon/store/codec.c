@@ -58,6 +58,14 @@ static const struct record_field fields[] = {
 
     MEMBER(50, STRING, reply_path),
 
+    MEMBER(51, NUMBER, options.rate_bytes),
+    MEMBER(52, NUMBER, options.not_before_usec),
+    MEMBER(53, NUMBER, options.deadline_usec),
+    MEMBER(54, FLAG, options.source_restart),
+    MEMBER(55, NUMBER, options.policy.network),
+    MEMBER(56, NUMBER, options.policy.power),
+    MEMBER(57, TEXT, options.policy.window),
+
     MEMBER(60, NUMBER, session.phase),
     MEMBER(61, TEXT, session.session_id),
     MEMBER(62, NUMBER, session.offset),

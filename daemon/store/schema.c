@@ -93,12 +93,20 @@ void schema_key_finished(struct schema_key *key, uint64_t finished_usec, uint64_
 
 static void key_lane(struct schema_key *key, const struct job *job)
 {
+    const struct policy *policy = &job->options.policy;
+
     key->size = 0;
     key_add_number(key, job->owner, 4);
     key_add_number(key, job->priority, 1);
-    key_add_number(key, 0, 1);
+    key_add_number(key, policy_is_empty(policy) ? 0 : 1, 1);
     key_add_bytes(key, job->group, strlen(job->group) + 1);
     key_add_bytes(key, job->host, strlen(job->host));
+    if (policy_is_empty(policy))
+        return;
+    key_add_bytes(key, "", 1);
+    key_add_number(key, policy->network, 1);
+    key_add_number(key, policy->power, 1);
+    key_add_bytes(key, policy->window, strlen(policy->window));
 }
 
 struct lmdb_bytes schema_key_bytes(const struct schema_key *key)
@@ -319,6 +327,25 @@ void schema_drop_empty_lane(struct lmdb_txn *txn, uint64_t lane)
     (void)lmdb_delete(txn, TABLE_LANES, schema_key_bytes(&id));
 }
 
+/* Host, NUL, and what its jobs chose. */
+static int get_policy(const uint8_t *bytes, size_t size, size_t *ret_host_size, struct policy *ret)
+{
+    const uint8_t *nul = memchr(bytes, '\0', size);
+    size_t host_size = nul ? (size_t)(nul - bytes) : size;
+    struct policy policy = {.network = NETWORK_UNCHOSEN};
+
+    if (size - host_size < 3 || size - host_size - 3 > WINDOW_TEXT_MAX)
+        return -EUCLEAN;
+    policy.network = nul[1];
+    policy.power = nul[2];
+    memcpy(policy.window, nul + 3, size - host_size - 3);
+    if (policy_fault(&policy))
+        return -EUCLEAN;
+    *ret_host_size = host_size;
+    *ret = policy;
+    return 0;
+}
+
 int schema_get_lane(struct lmdb_txn *txn, uint64_t lane, struct store_lane *ret)
 {
     struct schema_key id;
@@ -333,12 +360,18 @@ int schema_get_lane(struct lmdb_txn *txn, uint64_t lane, struct store_lane *ret)
     if (!nul || at[4] > PRIORITY_LOW)
         return -EUCLEAN;
     size_t group_size = (size_t)(nul - (at + 6)), host_size = value.size - 6 - group_size - 1;
+    const uint8_t *host = nul + 1;
+    if (at[5] != 0) {
+        int r = get_policy(host, host_size, &host_size, &out.policy);
+        if (r < 0)
+            return r;
+    }
     if (group_size > JOB_GROUP_MAX || host_size > JOB_HOST_MAX)
         return -EUCLEAN;
     out.owner = (uid_t)at[0] << 24 | (uid_t)at[1] << 16 | (uid_t)at[2] << 8 | (uid_t)at[3];
     out.priority = at[4];
     memcpy(out.group, at + 6, group_size);
-    memcpy(out.host, nul + 1, host_size);
+    memcpy(out.host, host, host_size);
     *ret = out;
     return 0;
 }
@@ -348,7 +381,7 @@ static bool sched_due(const struct job *job, uint64_t *ret_due_usec)
 {
     if (!job_state_is_runnable(job->state))
         return false;
-    *ret_due_usec = job->state != JOB_READY && job->next_attempt_usec != 0 ? job->next_attempt_usec : job->queued_usec;
+    *ret_due_usec = job_due_usec(job);
     return true;
 }
 
@@ -384,7 +417,8 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_lane(const struct job *a, const struct job *b)
 {
-    return a->priority == b->priority && strcmp(a->group, b->group) == 0 && strcmp(a->host, b->host) == 0;
+    return a->priority == b->priority && strcmp(a->group, b->group) == 0 && strcmp(a->host, b->host) == 0 &&
+           policy_equal(&a->options.policy, &b->options.policy);
 }
 
 static void index_group(struct lmdb_txn *txn, const struct job *before, const struct job *after)

@@ -6,8 +6,9 @@
  *   meta        "magic", "schema", "uuid", "next-id", "next-lane", "first-event" (absent: 1)
  *   counts      owner u32 | state u8                     → jobs u64
  *   jobs        id u64                                   → record (codec.h)
- *   lanes       lane u64                                 → owner u32 | priority u8 | policy u8 = 0 | group NUL | host
- *   lane-ids    owner … host, as above                   → lane u64
+ *   lanes       lane u64                                 → owner u32 | priority u8 | policy u8 | group NUL | host;
+ *                                                          where policy is 1: NUL | network u8 | power u8 | window
+ *   lane-ids    owner … host or window, as above         → lane u64
  *   sched       lane u64 | due u64 | id u64              → ""       runnable jobs; due in CLOCK_REALTIME microseconds
  *   state       owner u32 | state u8 | id u64            → ""
  *   keys        owner u32 | key                          → id u64

@@ -258,6 +258,25 @@ static size_t read_heads(struct lmdb_cursor *cursor, const struct hidden *hidden
     return count;
 }
 
+uint64_t store_lane_jobs(struct store *store, uint64_t lane, uint64_t max)
+{
+    _cleanup_read_ struct store_read read = {0};
+    _cleanup_cursor_ struct lmdb_cursor cursor = {0};
+    struct schema_key key;
+    uint64_t count = 0;
+
+    if (max == 0 || store_read_begin(store, &read) < 0)
+        return 0;
+    lmdb_cursor_open(&read.txn, TABLE_SCHED, &cursor);
+    schema_key_sched(&key, lane, 0, 0);
+    for (bool more = lmdb_seek(&cursor, schema_key_bytes(&key)); more && count < max; more = lmdb_next(&cursor)) {
+        if (cursor.key.size != 24 || schema_get_u64(cursor.key.data) != lane)
+            break;
+        count++;
+    }
+    return count;
+}
+
 int store_lanes(struct store *store, size_t heads_max,
                 int (*each)(const struct store_lane *lane, const struct store_candidate *heads, size_t heads_count,
                             void *userdata),

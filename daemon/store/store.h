@@ -139,12 +139,16 @@ struct store_lane {
     enum job_priority priority;
     char group[JOB_GROUP_MAX + 1];
     char host[JOB_HOST_MAX + 1];
+    struct policy policy; /* that its jobs chose for themselves */
 };
 
 struct store_candidate {
     uint64_t id;
     uint64_t due_usec; /* CLOCK_REALTIME */
 };
+
+/* Runnable jobs of a lane, counted up to MAX. */
+uint64_t store_lane_jobs(struct store *store, uint64_t lane, uint64_t max);
 
 /*
  * Calls EACH once a lane that has runnable jobs, with up to HEADS_MAX of its first candidates in the order of their due

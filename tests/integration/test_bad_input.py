@@ -95,7 +95,7 @@ def test_a_user_in_a_url_is_refused(queue):
     refused(queue.bitsq("add", queue.file(size=10), "http://user@127.0.0.1:9/x"), USAGE)
 
 
-@pytest.mark.parametrize("arguments", [["add", "--frobnicate", "f", URL], ["add", "--rate", "1M", "f", URL],
+@pytest.mark.parametrize("arguments", [["add", "--frobnicate", "f", URL], ["add", "--speed", "1M", "f", URL],
                                        ["list", "--frobnicate"], ["frobnicate"], [], ["add"], ["add", URL], ["show"],
                                        ["pause"], ["wait"], ["show", "0"], ["show", "x"], ["show", "-1"],
                                        ["pause", "5-2"], ["pause", "--state", "sleeping"], ["daemon", "explode"],

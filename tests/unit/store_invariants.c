@@ -21,6 +21,8 @@ static bool is_there(struct lmdb_txn *txn, enum lmdb_table table, const struct s
 static void find_in_lanes(struct expected *expected, const struct job *job)
 {
     uint64_t due = job->state != JOB_READY && job->next_attempt_usec != 0 ? job->next_attempt_usec : job->queued_usec;
+    if (job->state != JOB_CANCELLING && job->options.not_before_usec > due)
+        due = job->options.not_before_usec;
     _cleanup_cursor_ struct lmdb_cursor cursor;
     struct store_lane lane;
     struct schema_key key;
@@ -37,6 +39,9 @@ static void find_in_lanes(struct expected *expected, const struct job *job)
         assert_int_equal(lane.priority, job->priority);
         assert_string_equal(lane.group, job->group);
         assert_string_equal(lane.host, job->host);
+        assert_int_equal(lane.policy.network, job->options.policy.network);
+        assert_int_equal(lane.policy.power, job->options.policy.power);
+        assert_string_equal(lane.policy.window, job->options.policy.window);
         found++;
     }
     assert_int_equal(found, 1);

@@ -188,6 +188,14 @@ struct job *random_job(uint64_t *seed)
     job->options.retry_delay_usec = draw(seed);
     job->options.no_progress_timeout_usec = draw(seed);
     job->options.has_no_progress_timeout = draw_flag(seed);
+    job->options.rate_bytes = RATE_MIN_BYTES + draw_below(seed, 1 << 30);
+    job->options.not_before_usec = draw(seed);
+    job->options.deadline_usec = draw(seed);
+    job->options.source_restart = draw_flag(seed);
+    job->options.policy.network = (enum policy_network)draw_below(seed, NETWORK_UNMETERED + 1);
+    job->options.policy.power = (uint32_t)draw_below(seed, POWER_AC + 1);
+    if (draw_flag(seed))
+        memcpy(job->options.policy.window, "Mon..Fri 22:00-06:00; Sat,Sun 00:00-24:00", 42);
     job->confirmed = draw_flag(seed);
     job->retry_delay_usec = draw(seed);
     job->next_attempt_usec = draw(seed);

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-static struct policy policy_of(enum policy_network network, uint8_t power, const char *window)
+static struct policy policy_of(enum policy_network network, uint32_t power, const char *window)
 {
     struct policy policy = {.network = network, .power = power};
     const char *reason = "?";
@@ -62,12 +62,12 @@ static void powers_are_read_and_written(void **state)
 {
     static const struct {
         const char *text;
-        uint8_t power;
+        uint32_t power;
     } good[] = {{"any", POWER_ANY}, {"ac", POWER_AC}, {"1%", 1}, {"30%", 30}, {"100%", 100}};
     static const char *const bad[] = {
         "", "%", "0%", "101%", "30", "-1%", "3.5%", "30 %", "AC", "battery", "99999999999999999999%"};
     char text[POWER_TEXT_MAX];
-    uint8_t power = 7;
+    uint32_t power = 7;
 
     (void)state;
     for (size_t i = 0; i < ELEMENTS(good); i++) {

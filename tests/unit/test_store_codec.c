@@ -116,13 +116,13 @@ static void every_member_of_a_job_survives(void **state)
 static void the_record_knows_every_member(void **state)
 {
     (void)state;
-    assert_int_equal(sizeof(struct job_options), 40);
+    assert_int_equal(sizeof(struct job_options), 208);
     assert_int_equal(sizeof(struct job_attempt), 80);
     assert_int_equal(sizeof(struct access), 112);
     assert_int_equal(sizeof(struct source_identity), 88);
     assert_int_equal(sizeof(struct failure), 576);
     assert_int_equal(sizeof(struct session_record), 3056);
-    assert_int_equal(sizeof(struct job), 4824);
+    assert_int_equal(sizeof(struct job), 4992);
 }
 
 static void a_record_that_was_cut_off_is_refused(void **state)

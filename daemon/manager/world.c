@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the machine does to the queue: networks come and go, mains power too, and it falls asleep. None of it is an
+ * error of a job.
+ */
+#include "manager/gates.h"
+#include "manager/internal.h"
+#include "manager/log.h"
+#include "sense/network.h"
+#include "sense/power.h"
+
+/* Whether packets of RUNNER can still go the way they went: its own address may have vanished with a link or a VPN. */
+static bool lost_its_address(const struct manager *manager, const struct runner *runner)
+{
+    return runner->local_address[0] != '\0' && !network_has_address(manager->network, runner->local_address);
+}
+
+void manager_network_changed(struct manager *manager)
+{
+    struct moment now = manager_now(manager);
+    struct network_path path;
+    struct runner *runner, *next;
+
+    network_path(manager->network, "", &path);
+    manager->network_since_usec = now.realtime_usec;
+    if (path.has_route && !manager->had_network) {
+        manager->network_returned_usec = now.monotonic_usec;
+        destinations_forgive(manager);
+    }
+    manager->had_network = path.has_route;
+    for (runner = TAILQ_FIRST(&manager->runners); runner; runner = next) {
+        next = TAILQ_NEXT(runner, entry);
+        if (lost_its_address(manager, runner))
+            runner_hold(runner, true);
+    }
+    if (manager->observer.world_changed)
+        manager->observer.world_changed(manager->observer.userdata);
+    manager_reschedule(manager);
+}
+
+void manager_power_changed(struct manager *manager)
+{
+    manager->power_since_usec = manager_now(manager).realtime_usec;
+    if (manager->observer.world_changed)
+        manager->observer.world_changed(manager->observer.userdata);
+    manager_reschedule(manager);
+}
+
+void manager_settle_for_sleep(struct manager *manager)
+{
+    if (manager->is_asleep && manager->runners_count == 0 && manager->commands_pending == 0)
+        power_allow_sleep(manager->power);
+}
+
+void manager_sleeping(struct manager *manager, bool asleep)
+{
+    struct runner *runner, *next;
+
+    manager->is_asleep = asleep;
+    log_message(LOG_INFO, MESSAGE_SLEEP, 0,
+                asleep ? "the machine is about to sleep; uploads are put down" : "the machine is awake; uploads go on");
+    if (asleep) {
+        for (runner = TAILQ_FIRST(&manager->runners); runner; runner = next) {
+            next = TAILQ_NEXT(runner, entry);
+            runner_hold(runner, true);
+        }
+        manager_settle_for_sleep(manager);
+        return;
+    }
+    manager->network_returned_usec = manager_now(manager).monotonic_usec;
+    destinations_forgive(manager);
+    manager_reschedule(manager);
+}

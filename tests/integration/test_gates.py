@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Why a job waits: for each gate, the text, the JSON and D-Bus say the same, and `run` is the way past it."""
+import time
+
+import pytest
+
+from server.scripted import ScriptedServer, stall
+from support.bus import JOB, ROOT, BusError
+from support.wait import poll
+
+NOWHERE = "http://127.0.0.1:9/target"
+HOUR = 3600
+
+
+def hours_from_now(begin, end):
+    """A window that begins and ends so many hours from now, as the clock on the wall of the tests (UTC) shows them."""
+    def clock(hours):
+        return time.strftime("%H:%M", time.gmtime(time.time() + hours * HOUR))
+    return f"{clock(begin)}-{clock(end)}"
+
+
+def explain(bus, job):
+    return {gate: (is_open, until, text, details)
+            for gate, is_open, until, text, details in bus.manager("Explain", "t", job)}
+
+
+def why(home, job):
+    """The table as {gate: [state, since, until, why]}."""
+    shown = home.bitsq("why", str(job))
+    assert shown.code == 0, shown
+    lines = [line for line in shown.out.splitlines()[2:] if not line.startswith(" ")]
+    return {line[:10].strip(): [line[12:18].strip(), line[20:35].strip(), line[37:52].strip(), line[54:]]
+            for line in lines}, shown.out
+
+
+def agree(home, bus, job, gate, words, remedy):
+    """GATE is closed, everybody says so, and says why and what to do."""
+    told, table = explain(bus, job), why(home, job)
+    is_open, until, text, details = told[gate]
+    assert not is_open and words in text, (told[gate], bus.job(job), home.logs())
+    assert table[0][gate][0] == "closed" and table[0][gate][3] == text, table[1]
+    rows = {row["gate"]: row for row in home.bitsq("why", "--json", str(job)).json["jobs"][0]["gates"]}
+    assert rows[gate]["open"] is False and rows[gate]["why"] == text
+    assert (rows[gate]["until"] is None) == (until == 0) and (table[0][gate][2] == "-") == (until == 0)
+    assert (rows[gate]["since"] is None) == ("since" not in details)
+    # D-Bus speaks of any job; the command line of this one.
+    assert remedy.replace(str(job), "ID") in details["remedy"]
+    assert remedy in rows[gate]["remedy"] and f"to lift it: {rows[gate]['remedy']}" in table[1]
+    assert {name for name, row in rows.items() if not row["open"]} == \
+        {name for name, row in told.items() if not row[0]} == set(bus.job(job)["Gates"])
+    shown = bus.job(job)
+    assert text in shown["Because"]
+    listed = home.bitsq("list", "--json").json["jobs"]
+    assert [row["because"] for row in listed if row["id"] == job] == [shown["Because"]]
+    assert shown["Because"] in home.bitsq("show", str(job)).out
+    return shown, until
+
+
+def test_a_job_that_is_to_start_later_waits_behind_its_time(home):
+    bus = home.daemon().bus
+    added = home.bitsq("add", "--not-before", "2h", home.file(size=10), NOWHERE)
+    assert added.code == 0, added
+    shown, until = agree(home, bus, added.ids[0], "time", "to start later", f"bitsq set {added.ids[0]} not-before=")
+    assert shown["State"] == "blocked" and abs(until / 1e6 - time.time() - 2 * HOUR) < 120
+
+
+def test_outside_its_hours_a_job_is_blocked_until_they_begin(home):
+    bus = home.daemon().bus
+    window = hours_from_now(2, 3)
+    job = bus.add(home.file(size=10), NOWHERE, window=window)
+    shown, until = agree(home, bus, job, "window", f"outside its hours: {window}", f"bitsq set {job} window=")
+    assert shown["State"] == "blocked" and abs(until / 1e6 - time.time() - 2 * HOUR) < 120
+    assert bus.job(job)["BlockedUntil"] == until
+    assert "until" in home.bitsq("list").out
+
+
+def test_the_window_of_many_jobs_is_counted_as_one(home):
+    bus = home.daemon().bus
+    bus.add_many(home.file(size=10), NOWHERE, 50, window=hours_from_now(2, 3))
+    poll(lambda: bus.counts().get("blocked") == 50, "all of them count as blocked")
+
+
+def test_within_its_hours_it_runs(home, serve):
+    home.daemon()
+    server = serve()
+    done = home.bitsq("add", "--wait", "--window", hours_from_now(-1, 1), home.file(size=1000), server.url + "/x")
+    assert done.code == 0, done
+
+
+def test_what_is_not_the_turn_of_a_job_is_the_slot(home):
+    with ScriptedServer() as server:
+        server.handler.script["Create-Session"] = stall()
+        bus = home.daemon(MaxActive=1).bus
+        first = bus.add(home.file(size=10), server.url + "first")
+        poll(lambda: bus.job(first)["State"] == "connecting", "the first job is under way")
+        job = bus.add(home.file("other.bin", size=10), server.url + "second")
+        shown, _ = agree(home, bus, job, "slot", "1 of 1 slots in use", f"bitsq set {job} priority=high")
+        assert shown["State"] == "queued"
+        bus.verb(first, "Pause")
+        bus.verb(job, "Pause")
+
+
+def test_after_an_error_a_job_waits_for_its_next_attempt(home, closed_port):
+    bus = home.daemon(RetryDelay="1h", RetryDelayMax="1h").bus
+    job = bus.add(home.file(size=10), f"http://127.0.0.1:{closed_port}/x")
+    poll(lambda: bus.job(job)["State"] == "retrying", "the first attempt has failed")
+    shown, until = agree(home, bus, job, "retry", "no connection to the server", f"bitsq retry {job}")
+    assert until == shown["NextAttempt"]
+    # The next one for that server does not have to find that out.
+    other = bus.add(home.file("other.bin", size=10), f"http://127.0.0.1:{closed_port}/y")
+    poll(lambda: bus.job(other)["State"] == "blocked", "the second job is held")
+    agree(home, bus, other, "retry", "does not answer", f"bitsq run {other}")
+    assert bus.job(other)["Attempts"] == 0
+
+
+def test_what_cannot_be_had_of_credentials_is_their_gate(home):
+    bus = home.daemon(RetryDelay="1h", RetryDelayMax="1h").bus
+    token = home.file("token.sh", data=b"#!/bin/sh\nexit 75\n")
+    token.chmod(0o700)
+    made = home.bitsq("credential", "set", "ci", "--token-command", str(token))
+    assert made.code == 0, made
+    job = bus.add(home.file(size=10), "https://127.0.0.1:9/x", auth="bearer", credential="ci")
+    bus.wait(job, "retrying")
+    agree(home, bus, job, "credential", "failed", f"bitsq retry {job}")
+
+
+def test_a_rate_is_told_and_holds_nobody(home):
+    bus = home.daemon().bus
+    job = bus.add(home.file(size=10), NOWHERE, rate=200_000, not_before=int((time.time() + HOUR) * 1e6))
+    is_open, _, text, _ = explain(bus, job)["rate"]
+    assert is_open and "/s for this job" in text
+    assert why(home, job)[0]["rate"] == ["open", "-", "-", text]
+
+
+def test_run_passes_every_gate_once(home, serve):
+    bus = home.daemon().bus
+    server = serve()
+    job = bus.add(home.file(size=1000), server.url + "/x", window=hours_from_now(2, 3),
+                  not_before=int((time.time() + HOUR) * 1e6))
+    assert bus.job(job)["State"] == "blocked"
+    ran = home.bitsq("run", str(job))
+    assert ran.code == 0 and ran.out == "", ran
+    assert home.bitsq("wait", str(job)).code == 0
+
+
+def test_run_passes_the_gates_that_are_named_and_says_what_is_left(home, serve):
+    bus = home.daemon().bus
+    server = serve()
+    job = bus.add(home.file(size=1000), server.url + "/x", window=hours_from_now(2, 3),
+                  not_before=int((time.time() + HOUR) * 1e6))
+    ran = home.bitsq("run", "--ignore", "time", str(job))
+    assert ran.code == 0 and f"job {job} still waits: outside its hours" in ran.err, ran
+    assert bus.job(job)["State"] == "blocked"
+    assert home.bitsq("run", "--ignore", "time,window", "--json", str(job)).json == {"schema": "bitsq.run/1", "id": job}
+    assert home.bitsq("wait", str(job)).code == 0
+
+
+def test_run_resumes_a_paused_job_and_refuses_one_that_is_over(home, serve):
+    home.daemon()
+    server = serve()
+    job = home.bitsq("add", "--hold", home.file(size=1000), server.url + "/x").ids[0]
+    assert home.bitsq("run", str(job)).code == 0
+    assert home.bitsq("wait", str(job)).code == 0
+    again = home.bitsq("run", str(job))
+    assert again.code == 1 and f"job {job} is done" in again.err and "bitsq show" in again.err, again
+    asked = home.bitsq("why", str(job))
+    assert asked.code == 1 and "no gate holds it" in asked.err, asked
+
+
+@pytest.mark.parametrize("arguments, code, words", [
+    (["why"], 2, "no job is named"),
+    (["why", "99"], 3, "there is no job 99"),
+    (["run"], 2, "no job is named"),
+    (["run", "1", "2"], 2, "more than one job is named"),
+    (["run", "99"], 3, "99"),
+    (["run", "--ignore", "slot", "1"], 2, "slot is no gate that can be ignored"),
+    (["run", "--ignore", ",", "1"], 2, "names no gate"),
+    (["add", "--window", "08:00..18:00", "file.bin", NOWHERE], 2, "as 08:00-18:00"),
+    (["add", "--window", "Monday 08:00-18:00", "file.bin", NOWHERE], 2, "Mon..Fri 08:00-18:00"),
+    (["add", "--network", "cheap", "file.bin", NOWHERE], 2, "any or unmetered"),
+    (["add", "--power", "120%", "file.bin", NOWHERE], 2, "30%"),
+    (["add", "--not-before", "tomorrow", "file.bin", NOWHERE], 2, "22:00"),
+    (["add", "--rate", "fast", "file.bin", NOWHERE], 2, "200K"),
+    (["add", "--rate", "10", "file.bin", NOWHERE], 2, "at least 64 bytes a second"),
+    (["add", "--source-changed", "ignore", "file.bin", NOWHERE], 2, "fail or restart"),
+])
+def test_what_cannot_be_understood_is_refused_with_the_remedy(home, arguments, code, words):
+    home.daemon()
+    home.file(size=10)
+    done = home.bitsq(*arguments)
+    assert (done.code, words in done.err) == (code, True), done
+
+
+def test_the_gates_that_run_can_pass_are_the_same_on_the_bus(home):
+    bus = home.daemon().bus
+    job = bus.add(home.file(size=10), NOWHERE, not_before=int((time.time() + HOUR) * 1e6))
+    passable = {gate for gate, row in explain(bus, job).items() if row[3].get("passable")}
+    assert passable == {"time", "window", "network", "metered", "power", "group", "retry", "source", "credential"}
+    with pytest.raises(BusError) as caught:
+        bus.call(f"{ROOT}/jobs/{job}", JOB, "Run", "as", ["disk"])
+    assert caught.value.name == "InvalidArgument" and "disk" in caught.value.message
+
+
+def test_what_was_set_is_shown_and_can_be_taken_back(home):
+    bus = home.daemon().bus
+    job = bus.add(home.file(size=10), NOWHERE, hold=True)
+    done = home.bitsq("set", str(job), "window=22:00-06:00", "network=unmetered", "power=30%", "rate=200K",
+                      "source-changed=restart", "not-before=2h")
+    assert done.code == 0, done
+    options = bus.job(job)["Options"]
+    assert (options["window"], options["network"], options["power"], options["rate"], options["source_changed"]) == \
+        ("22:00-06:00", "unmetered", "30%", 200_000, "restart")
+    shown = home.bitsq("show", str(job)).out
+    assert "window=22:00-06:00" in shown and "at most" in shown and "not before" in shown
+    for key in ("window", "network", "power", "rate", "source-changed", "not-before"):
+        assert home.bitsq("set", str(job), f"{key}=").code == 0
+    assert bus.job(job)["Options"] == {}
+
+
+def test_a_paused_group_holds_its_jobs_and_lets_them_go(home, serve):
+    bus = home.daemon().bus
+    server = serve()
+    assert home.bitsq("group", "set", "photos", "parallel=1").code == 0
+    assert home.bitsq("group", "pause", "photos").code == 0
+    job = bus.add(home.file(size=1000), server.url + "/x", group="photos")
+    shown, _ = agree(home, bus, job, "group", "the group photos is paused", "bitsq group resume photos")
+    assert shown["State"] == "blocked"
+    assert home.bitsq("group", "resume", "photos").code == 0
+    assert home.bitsq("wait", str(job)).code == 0
+
+
+def test_the_window_of_a_group_holds_for_jobs_that_are_queued_already(home):
+    bus = home.daemon().bus
+    jobs = bus.add_many(home.file(size=10), NOWHERE, 20, group="night",
+                        not_before=int((time.time() + HOUR) * 1e6))
+    window = hours_from_now(2, 3)
+    assert home.bitsq("group", "set", "night", f"window={window}").code == 0
+    agree(home, bus, jobs[7], "window", f"{window} (chosen by its group)", "bitsq group set night window=")
+    assert bus.job(jobs[7])["Gates"] == ["time", "window"]
+
+
+def test_the_parallelism_of_a_group_is_a_slot(home):
+    with ScriptedServer() as server:
+        server.handler.script["Create-Session"] = stall()
+        bus = home.daemon(MaxActive=4, MaxActivePerHost=4).bus
+        assert home.bitsq("group", "set", "one", "parallel=1").code == 0
+        first = bus.add(home.file(size=10), server.url + "first", group="one")
+        bus.wait(first, "connecting")
+        job = bus.add(home.file("other.bin", size=10), server.url + "second", group="one")
+        agree(home, bus, job, "slot", "1 of 1 slots in use for the group one", f"bitsq set {job} priority=high")
+        for which in (job, first):
+            bus.verb(which, "Pause")
