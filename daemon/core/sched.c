@@ -147,6 +147,8 @@ static bool is_held_by_host(struct decision *decision, const struct sched_candid
             down = &view->down[i];
     if (!down)
         return false;
+    if (down->until_usec > decision->now.realtime_usec)
+        wake_at(decision, down->until_usec);
     for (size_t i = 0; i < view->active_count; i++)
         if (strcmp(view->active[i].lane.host, down->host) == 0)
             return true;

@@ -55,6 +55,7 @@ struct sched_active {
 struct sched_down {
     const char *host;
     uint64_t probe_usec; /* CLOCK_REALTIME: not before */
+    uint64_t until_usec; /* CLOCK_REALTIME: when that may be otherwise; behind now, or 0 = when its probe ends */
 };
 
 struct sched_view {

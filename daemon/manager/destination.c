@@ -62,23 +62,17 @@ void destination_failed(struct manager *manager, const char *host, uint64_t dela
 {
     struct destination *destination = take(manager, host);
 
-    if (!destination)
-        return;
-    if (!destination->is_down)
-        destination->since_usec = manager_now(manager).realtime_usec;
-    destination->is_down = true;
-    destination->delay_usec = delay_usec;
-    destination->probe_usec = next_usec;
+    if (destination)
+        breaker_failed(&destination->breaker, manager_now(manager).realtime_usec, delay_usec, next_usec);
 }
 
 void destination_answered(struct manager *manager, const char *host)
 {
     struct destination *destination = find(manager, host);
 
-    if (!destination || !destination->is_down)
+    if (!destination || destination->breaker.state != BREAKER_OPEN)
         return;
-    destination->is_down = false;
-    destination->delay_usec = 0;
+    breaker_answered(&destination->breaker, manager_now(manager).realtime_usec, manager_random());
     manager_reschedule(manager); /* others wait for that news */
 }
 
@@ -86,28 +80,26 @@ void destinations_forgive(struct manager *manager)
 {
     struct destination *destination;
 
-    TAILQ_FOREACH (destination, &manager->destinations, entry) {
-        destination->is_down = false;
-        destination->delay_usec = 0;
-    }
+    TAILQ_FOREACH (destination, &manager->destinations, entry)
+        destination->breaker = (struct breaker){.state = BREAKER_CLOSED};
 }
 
 uint64_t destination_delay_usec(const struct manager *manager, const char *host)
 {
     const struct destination *destination = find(manager, host);
 
-    return destination && destination->is_down ? destination->delay_usec : 0;
+    return destination && destination->breaker.state == BREAKER_OPEN ? destination->breaker.delay_usec : 0;
 }
 
-bool destination_is_down(const struct manager *manager, const char *host, uint64_t *ret_since_usec,
-                         uint64_t *ret_probe_usec)
+bool destination_is_down(struct manager *manager, const char *host, uint64_t *ret_since_usec, uint64_t *ret_until_usec)
 {
-    const struct destination *destination = find(manager, host);
+    struct destination *destination = find(manager, host);
+    uint64_t from;
 
-    if (!destination || !destination->is_down)
+    if (!destination || !breaker_holds(&destination->breaker, manager_now(manager).realtime_usec, &from))
         return false;
-    *ret_since_usec = destination->since_usec;
-    *ret_probe_usec = destination->probe_usec;
+    *ret_since_usec = destination->breaker.since_usec;
+    *ret_until_usec = destination->breaker.until_usec;
     return true;
 }
 

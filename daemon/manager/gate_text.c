@@ -214,7 +214,7 @@ static void say_retry(struct words *words, enum gate gate)
         advise(words, "bitsq retry ID tries at once");
     } else if (destination_is_down(words->manager, job->host, &since, &probe)) {
         (void)snprintf(words->text, GATE_TEXT_MAX,
-                       "%s does not answer; one job at a time finds out whether it does again", job->host);
+                       "%s did not answer; one job at a time finds out whether it does again", job->host);
         advise(words, "bitsq run ID tries at once");
     }
 }
