@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 struct command *command_new(enum command_type type, size_t items_count)
@@ -245,6 +246,18 @@ static enum job_effect apply_gone(struct job *job, const struct command *command
     return JOB_UPDATED;
 }
 
+static enum job_effect apply_expire(struct job *job, const struct command *command)
+{
+    if (!job_has_deadline(job) || job->options.deadline_usec > command->at.realtime_usec)
+        return JOB_UNCHANGED;
+    finish(job, command, JOB_FAILED);
+    job->failure = (struct failure){.code = HR_DEADLINE, .context = CONTEXT_QUEUE_MANAGER};
+    failure_name_code(job->failure.code, job->failure.name);
+    (void)snprintf(job->failure.text, sizeof(job->failure.text),
+                   "it was not uploaded by its deadline; bitsq set ID deadline= takes that back, then: bitsq retry ID");
+    return JOB_UPDATED;
+}
+
 static enum job_effect apply_attempt(struct job *job, const struct command *command)
 {
     if (job_state_is_final(job->state))
@@ -275,6 +288,7 @@ static enum job_effect apply_attempt(struct job *job, const struct command *comm
     case COMMAND_BULK_BEGIN:
     case COMMAND_BULK_STEP:
     case COMMAND_PROVE:
+    case COMMAND_EXPIRE:
     case COMMAND_RETAIN:
     case COMMAND_GROUP_SET:
     case COMMAND_GROUP_REMOVE:
@@ -292,6 +306,8 @@ int job_apply(struct job *job, const struct command *command, enum job_effect *r
         int r = apply_verb(job, command, &effect, ret_reason);
         if (r < 0)
             return r;
+    } else if (command->type == COMMAND_EXPIRE) {
+        effect = apply_expire(job, command);
     } else {
         effect = apply_attempt(job, command);
     }

@@ -35,6 +35,7 @@ enum command_type {
     COMMAND_BULK_BEGIN,   /* `bulk`; items[]: jobs that it reaches at once */
     COMMAND_BULK_STEP,    /* the next step of the first bulk; items[]: room for the jobs of a step */
     COMMAND_PROVE,        /* no items: writes again what stands there, which shows whether the queue can be written */
+    COMMAND_EXPIRE,     /* fails jobs whose deadline has passed; items[] are those that it failed, none before */
     COMMAND_RETAIN,       /* one step of `retain`; items[] are those that it changed */
     COMMAND_GROUP_SET,    /* `group` of the caller */
     COMMAND_GROUP_REMOVE, /* the settings of the caller's group of the name in `group` */

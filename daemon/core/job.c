@@ -131,6 +131,11 @@ bool job_state_is_runnable(enum job_state state)
     return state == JOB_READY || state == JOB_RETRYING || state == JOB_CANCELLING;
 }
 
+bool job_has_deadline(const struct job *job)
+{
+    return job->options.deadline_usec != 0 && !job_state_is_final(job->state) && job->state != JOB_CANCELLING;
+}
+
 uint64_t job_due_usec(const struct job *job)
 {
     uint64_t due = job->state != JOB_READY && job->next_attempt_usec != 0 ? job->next_attempt_usec : job->queued_usec;

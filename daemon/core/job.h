@@ -124,6 +124,9 @@ bool job_state_is_final(enum job_state state);
 /* When a runnable job may be tried: its next attempt, its turn, or the time that its owner wants it to wait for. */
 uint64_t job_due_usec(const struct job *job);
 
+/* It may still miss its deadline. */
+bool job_has_deadline(const struct job *job);
+
 bool job_state_is_runnable(enum job_state state); /* ready, retrying, cancelling: the scheduler's business */
 
 const char *job_state_name(enum job_state state); /* "ready", "paused", ... */

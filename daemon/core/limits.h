@@ -89,6 +89,7 @@
 #define EVENTS_OF_COMMAND_MAX        100 /* jobs of one command that are told one by one, beyond that by their number */
 #define BULKS_MAX                    64  /* commands over many jobs that are under way */
 #define BULK_RANGES_MAX              65536 /* of ids that such a command may name: 1 MiB in the store */
+#define DEADLINE_STEP_MAX            64    /* jobs whose deadline passed that one transaction fails: an event for each */
 #define BULK_TOUCHED_MAX             10000 /* jobs that had a command of their own meanwhile */
 #define STORE_PAGE_ROWS_MAX          1000  /* rows of one query page */
 #define STORE_SCAN_ROWS_MAX          4000 /* records one query may look at before it returns a short page: 6 ms of the loop */

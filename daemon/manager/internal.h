@@ -4,6 +4,7 @@
 
 #include "manager/manager.h"
 
+#include "core/breaker.h"
 #include "manager/runner.h"
 
 #include <limits.h>
@@ -26,8 +27,7 @@ struct destination {
     TAILQ_ENTRY(destination) entry;
     char host[JOB_HOST_MAX + 1];
     char address[64];
-    bool is_down;
-    uint64_t delay_usec, probe_usec, since_usec;
+    struct breaker breaker;
 };
 
 /* What a decision found before a lane: the gates that were closed, and those that had changed since the one before. */
@@ -113,6 +113,7 @@ struct manager {
     struct power *power;
     uint64_t network_since_usec, power_since_usec; /* the last change, in the queue's time */
     uint64_t network_returned_usec;                /* CLOCK_MONOTONIC: jobs start one after the other; 0 = long ago */
+    bool expiring;    /* jobs whose deadline has passed are with the writer */
     bool had_network;                              /* at the last look: a way out of the machine */
     bool is_asleep;                                /* or about to be: nothing starts */
     TAILQ_HEAD(destinations, destination) destinations;

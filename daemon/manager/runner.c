@@ -394,11 +394,11 @@ void runner_job_changed(struct runner *runner, struct job *job)
     job_free(runner->job);
     runner->job = job;
     if (!runner->begun) {
-        runner->forsaken = job->state == JOB_PAUSED;
+        runner->forsaken = job->state == JOB_PAUSED || job->state == JOB_FAILED;
         runner->session.record.cancel_requested_usec = job->session.cancel_requested_usec;
         return;
     }
-    if (job->state == JOB_PAUSED) {
+    if (job->state == JOB_PAUSED || job->state == JOB_FAILED) {
         runner_feed(runner, &in);
     } else if (job->state == JOB_CANCELLING) {
         in.event = SESSION_EVENT_CANCEL;

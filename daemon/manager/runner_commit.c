@@ -132,6 +132,7 @@ static void log_end(const struct runner *runner)
     case COMMAND_BULK_STEP:
     case COMMAND_CHECKPOINT:
     case COMMAND_PROVE:
+    case COMMAND_EXPIRE:
     case COMMAND_RETAIN:
     case COMMAND_GROUP_SET:
     case COMMAND_GROUP_REMOVE:

@@ -212,15 +212,17 @@ static int decide(struct manager *manager, const struct gathering *gathering, st
                                   .ramp_usec = ramp_of(manager, now)};
     struct sched_view view = {
         .candidates = gathering->candidates, .candidates_count = gathering->count, .active = active, .down = down};
-    const struct destination *destination;
+    struct destination *destination;
     struct runner *runner;
+    uint64_t from;
 
     TAILQ_FOREACH (runner, &manager->runners, entry)
         if (view.active_count < ACTIVE_JOBS_MAX)
             describe_active(manager, runner, &active[view.active_count++]);
     TAILQ_FOREACH (destination, &manager->destinations, entry)
-        if (destination->is_down)
-            down[view.down_count++] = (struct sched_down){destination->host, destination->probe_usec};
+        if (breaker_holds(&destination->breaker, now.realtime_usec, &from))
+            down[view.down_count++] = (struct sched_down){
+                .host = destination->host, .probe_usec = from, .until_usec = destination->breaker.until_usec};
     return sched_decide(&view, &limits, now, ret);
 }
 
@@ -294,6 +296,48 @@ static void hold_active(struct manager *manager, struct gathering *gathering)
     }
 }
 
+static void on_expired(struct command *command, void *userdata)
+{
+    struct manager *manager = userdata;
+
+    manager->expiring = false;
+    manager_note_commit(manager, command->result);
+    if (command->result < 0)
+        return; /* tried again with what else could not be written */
+    for (size_t i = 0; i < command->items_count; i++)
+        if (command->items[i].result == 0 && command->items[i].after)
+            log_message(LOG_WARNING, MESSAGE_JOB_FAILED, command->items[i].id, "%s",
+                        command->items[i].after->failure.text);
+    manager_tell_runners(manager, command);
+    manager_announce(manager, command);
+    manager_reschedule(manager);
+}
+
+/* What is not done by its deadline has failed. Also sets the alarm for the next one. */
+static void expire(struct manager *manager, struct gathering *gathering)
+{
+    uint64_t deadline = store_next_deadline(manager->store);
+    struct moment now = manager_now(manager);
+
+    if (manager->expiring || deadline == USEC_INFINITY)
+        return;
+    if (deadline > now.realtime_usec) {
+        gathering->wake_usec = deadline < gathering->wake_usec ? deadline : gathering->wake_usec;
+        return;
+    }
+    struct command *command = command_new(COMMAND_EXPIRE, 0);
+    if (!command) {
+        manager_retry_unsaved(manager);
+        return;
+    }
+    command->at = now;
+    command->any_owner = true;
+    command->done = on_expired;
+    command->userdata = manager;
+    manager->expiring = true;
+    manager_submit(manager, command);
+}
+
 int schedule_run(struct manager *manager)
 {
     _cleanup_(gathering_done) struct gathering gathering = {.manager = manager, .wake_usec = USEC_INFINITY};
@@ -301,6 +345,7 @@ int schedule_run(struct manager *manager)
     struct sched_plan plan;
 
     hold_active(manager, &gathering);
+    expire(manager, &gathering);
     if (manager->is_asleep || manager->starts_held > 0 || manager_bulks_hold_starts(manager))
         return 0; /* decided anew when they are through */
     /* What flies stands in the index too: look past it. */

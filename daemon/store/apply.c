@@ -415,6 +415,9 @@ void apply_command(struct store *store, struct lmdb_txn *txn, struct command *co
     case COMMAND_RETAIN:
         command->result = retain_apply(store, txn, command);
         return;
+    case COMMAND_EXPIRE:
+        command->result = deadline_apply(store, txn, command);
+        return;
     case COMMAND_GROUP_SET:
         command->result = group_apply_set(txn, command);
         return;
@@ -460,6 +463,10 @@ void apply_reset(struct command *command)
     command->bulk_was_lost = false;
     if (command->type == COMMAND_RETAIN)
         retain_reset(command);
+    if (command->type == COMMAND_EXPIRE) {
+        free(TAKE_PTR(command->items));
+        command->items_count = 0;
+    }
     for (size_t i = 0; i < command->jobs_count; i++)
         command->jobs[i]->id = 0;
     command->failed_job = 0;

@@ -104,6 +104,9 @@ void apply_reset(struct command *command);
 int retain_apply(struct store *store, struct lmdb_txn *txn, struct command *command);
 void retain_reset(struct command *command);
 
+/* COMMAND_EXPIRE. */
+int deadline_apply(struct store *store, struct lmdb_txn *txn, struct command *command);
+
 /* writer.c */
 void *writer_run(void *store);
 /* What a failed write means to a caller: -ENOSPC, -EIO or -ENOMEM. */

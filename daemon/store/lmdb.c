@@ -33,6 +33,7 @@ static const char *const table_names[] = {
     [TABLE_BATCHES] = "batches",
     [TABLE_BULKS] = "bulks",
     [TABLE_GROUPS_SETTINGS] = "groups-settings",
+    [TABLE_DEADLINES] = "deadlines",
 };
 static_assert(ELEMENTS(table_names) == LMDB_TABLES, "every table has a name");
 

@@ -36,8 +36,9 @@ enum lmdb_table {
     TABLE_BATCHES,
     TABLE_BULKS,
     TABLE_GROUPS_SETTINGS,
+    TABLE_DEADLINES,
 };
-#define LMDB_TABLES 15
+#define LMDB_TABLES 16
 
 #define LMDB_FILE "data.mdb"
 

@@ -96,6 +96,7 @@ void schema_quarantine(struct lmdb_txn *txn, uint64_t *ids, size_t ids_count)
     drop_entries(txn, TABLE_KEYS, ids, ids_count);
     drop_entries(txn, TABLE_FINISHED, ids, ids_count);
     drop_entries(txn, TABLE_GROUPS, ids, ids_count);
+    drop_entries(txn, TABLE_DEADLINES, ids, ids_count);
     for (size_t i = 0; i < ids_count; i++)
         move_record(txn, ids[i]);
 }

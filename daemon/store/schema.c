@@ -91,6 +91,13 @@ void schema_key_finished(struct schema_key *key, uint64_t finished_usec, uint64_
     key_add_number(key, id, 8);
 }
 
+void schema_key_deadline(struct schema_key *key, uint64_t deadline_usec, uint64_t id)
+{
+    key->size = 0;
+    key_add_number(key, deadline_usec, 8);
+    key_add_number(key, id, 8);
+}
+
 static void key_lane(struct schema_key *key, const struct job *job)
 {
     const struct policy *policy = &job->options.policy;
@@ -437,6 +444,28 @@ static void index_group(struct lmdb_txn *txn, const struct job *before, const st
     }
 }
 
+static uint64_t deadline_of(const struct job *job)
+{
+    return job && job_has_deadline(job) ? job->options.deadline_usec : 0;
+}
+
+static void index_deadline(struct lmdb_txn *txn, const struct job *before, const struct job *after)
+{
+    uint64_t old = deadline_of(before), new = deadline_of(after);
+    struct schema_key key;
+
+    if (old == new)
+        return;
+    if (old != 0) {
+        schema_key_deadline(&key, old, before->id);
+        (void)lmdb_delete(txn, TABLE_DEADLINES, schema_key_bytes(&key));
+    }
+    if (new != 0) {
+        schema_key_deadline(&key, new, after->id);
+        lmdb_put(txn, TABLE_DEADLINES, schema_key_bytes(&key), nothing);
+    }
+}
+
 /* Entries that stay as they are cost nothing: a checkpoint writes the record alone. */
 static void index_change(struct lmdb_txn *txn, const struct job *before, const struct job *after, bool counts)
 {
@@ -460,6 +489,7 @@ static void index_change(struct lmdb_txn *txn, const struct job *before, const s
         }
     }
     index_group(txn, before, after);
+    index_deadline(txn, before, after);
     if (!same_text(before ? before->key : NULL, after ? after->key : NULL)) {
         if (before && before->key) {
             schema_key_key(&key, before->owner, before->key);

@@ -14,6 +14,7 @@
  *   keys        owner u32 | key                          → id u64
  *   groups      owner u32 | group NUL | id u64           → ""       but of the group "default", which is everybody's
  *   finished    time u64 | id u64                        → ""
+ *   deadlines   time u64 | id u64                        → ""       of jobs that are neither over nor being cancelled
  *   quarantine  id u64                                   → the bytes of a record that could not be decoded
  *   events      sequence u64                             → record
  *   batches     batch u64                                → record
@@ -31,7 +32,7 @@
 #include "store/lmdb.h"
 #include "store/store.h"
 
-#define SCHEMA_VERSION    3 /* 1 had no groups, events, batches and bulks; 2 no groups-settings */
+#define SCHEMA_VERSION    3 /* 1 had no groups, events, batches and bulks; 2 no groups-settings and deadlines */
 #define SCHEMA_UUID_BYTES 16
 
 struct schema_key {
@@ -45,6 +46,7 @@ void schema_key_sched(struct schema_key *key, uint64_t lane, uint64_t due_usec, 
 void schema_key_key(struct schema_key *key, uid_t owner, const char *text);
 void schema_key_group(struct schema_key *key, uid_t owner, const char *group, uint64_t id);
 void schema_key_group_settings(struct schema_key *key, uid_t owner, const char *group);
+void schema_key_deadline(struct schema_key *key, uint64_t deadline_usec, uint64_t id);
 void schema_key_finished(struct schema_key *key, uint64_t finished_usec, uint64_t id);
 bool schema_has_group_entry(const struct job *job);
 struct lmdb_bytes schema_key_bytes(const struct schema_key *key);

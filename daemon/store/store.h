@@ -147,6 +147,9 @@ struct store_candidate {
     uint64_t due_usec; /* CLOCK_REALTIME */
 };
 
+/* The earliest deadline of a job that may still miss it; USEC_INFINITY = none has one. */
+uint64_t store_next_deadline(struct store *store);
+
 /* Runnable jobs of a lane, counted up to MAX. */
 uint64_t store_lane_jobs(struct store *store, uint64_t lane, uint64_t max);
 

@@ -109,7 +109,7 @@ def test_after_an_error_a_job_waits_for_its_next_attempt(home, closed_port):
     # The next one for that server does not have to find that out.
     other = bus.add(home.file("other.bin", size=10), f"http://127.0.0.1:{closed_port}/y")
     poll(lambda: bus.job(other)["State"] == "blocked", "the second job is held")
-    agree(home, bus, other, "retry", "does not answer", f"bitsq run {other}")
+    agree(home, bus, other, "retry", "did not answer; one job at a time", f"bitsq run {other}")
     assert bus.job(other)["Attempts"] == 0
 
 
@@ -250,3 +250,39 @@ def test_the_parallelism_of_a_group_is_a_slot(home):
         agree(home, bus, job, "slot", "1 of 1 slots in use for the group one", f"bitsq set {job} priority=high")
         for which in (job, first):
             bus.verb(which, "Pause")
+
+
+def test_what_is_not_done_by_its_deadline_has_failed(home):
+    with ScriptedServer() as server:
+        server.handler.script["Create-Session"] = stall()
+        bus = home.daemon().bus
+        source, soon = home.file(size=10), int((time.time() + 1) * 1e6)
+        runs = bus.add(source, server.url + "runs", deadline=soon)
+        paused = bus.add(source, server.url + "paused", deadline=soon, hold=True)
+        other = bus.add(source, server.url + "other", deadline=int((time.time() + HOUR) * 1e6), hold=True)
+        for job in (runs, paused):
+            seen = bus.wait(job, "failed")
+            assert seen["Error"][0] == "ERROR_DEADLINE" and "bitsq set ID deadline=" in seen["Error"][2]
+        assert bus.job(other)["State"] == "paused"
+        shown = home.bitsq("show", str(paused)).out
+        assert f"bitsq set {paused} deadline=" in shown and f"bitsq retry {paused}" in shown
+        failed = [event for event in home.bitsq("events", "--json=lines").out.splitlines() if '"failed"' in event]
+        assert len(failed) == 2
+
+
+def test_a_deadline_that_passed_while_the_daemon_was_away_counts_at_its_start(home):
+    daemon = home.daemon()
+    job = daemon.bus.add(home.file(size=10), NOWHERE, deadline=int((time.time() + 1.5) * 1e6), hold=True)
+    daemon.kill()
+    daemon.restart()
+    assert daemon.bus.wait(job, "failed")["Error"][0] == "ERROR_DEADLINE"
+
+
+def test_a_deadline_can_be_taken_back_and_the_job_goes_on(home, serve):
+    bus = home.daemon().bus
+    server = serve()
+    job = bus.add(home.file(size=10), server.url + "/x", deadline=int(time.time() * 1e6) - 1, hold=True)
+    bus.wait(job, "failed")
+    assert home.bitsq("set", str(job), "deadline=").code == 0
+    assert home.bitsq("retry", str(job)).code == 0
+    assert home.bitsq("wait", str(job)).code == 0

@@ -6,7 +6,7 @@
 /* What the records ask for, entry by entry. */
 struct expected {
     struct lmdb_txn *txn;
-    uint64_t state, sched, keys, finished, groups;
+    uint64_t state, sched, keys, finished, groups, deadlines;
     uint64_t counts[JOB_STATES];
 };
 
@@ -71,6 +71,11 @@ static void expect(struct expected *expected, const struct job *job)
         expected->groups++;
     }
     expected->finished += job->finished_usec != 0;
+    if (job_has_deadline(job)) {
+        schema_key_deadline(&key, job->options.deadline_usec, job->id);
+        assert_true(is_there(expected->txn, TABLE_DEADLINES, &key));
+        expected->deadlines++;
+    }
 }
 
 /* No lane without a job, and each found by its name. */
@@ -115,6 +120,7 @@ void assert_indexes_match(struct fixture *fixture)
     assert_int_equal(lmdb_entries(&read.txn, TABLE_KEYS), expected.keys);
     assert_int_equal(lmdb_entries(&read.txn, TABLE_FINISHED), expected.finished);
     assert_int_equal(lmdb_entries(&read.txn, TABLE_GROUPS), expected.groups);
+    assert_int_equal(lmdb_entries(&read.txn, TABLE_DEADLINES), expected.deadlines);
     check_lanes(&read.txn);
     schema_count(&read.txn, true, 0, counts);
     assert_memory_equal(counts, expected.counts, sizeof(counts));
