@@ -20,6 +20,7 @@
 #define MESSAGE_JOB_HOST       "0b1a2f6c55a94f2c8a8f6ff3a3d0c10a"
 #define MESSAGE_BUS            "0b1a2f6c55a94f2c8a8f6ff3a3d0c109"
 #define MESSAGE_COMPACTED      "0b1a2f6c55a94f2c8a8f6ff3a3d0c10c"
+#define MESSAGE_WORLD          "0b1a2f6c55a94f2c8a8f6ff3a3d0c10e"
 #define MESSAGE_SLEEP          "0b1a2f6c55a94f2c8a8f6ff3a3d0c10d"
 #define MESSAGE_JOBS_REMOVED   "0b1a2f6c55a94f2c8a8f6ff3a3d0c10b"
 
