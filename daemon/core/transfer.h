@@ -8,6 +8,7 @@
 #include "core/exchange.h"
 #include "core/transfer_access.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -18,7 +19,8 @@ struct transfer_connection; /* what keeps one session on one TCP connection */
 struct transfer_body {
     /*
      * Copies up to SIZE bytes at body-relative OFFSET into BUFFER, never blocking. Returns the number of bytes, 0 where
-     * none are there yet (the transport pauses until resume()), or a negative errno, which ends the exchange with
+     * none are there yet (the transport pauses until resume()), -EAGAIN where they shall not go yet (the same, but no
+     * time runs out meanwhile: it is nobody's fault), or another negative errno, which ends the exchange with
      * TRANSPORT_SOURCE. Offsets only grow, but for a restart at 0 in an authentication leg.
      */
     ssize_t (*read)(void *userdata, uint64_t offset, void *buffer, size_t size);
@@ -38,6 +40,7 @@ struct transfer_job {
     struct transfer_connection *connection;
     const struct transfer_access *access; /* NULL = nothing but the defaults; lives as long as the transfer */
     const char *origin;                   /* "host:port" of the job's URL, as in struct job */
+    bool lower_effort;                    /* routers may let all else go first: what nobody waits for */
     struct transfer_sink sink;            /* with EXCHANGE_REPLY */
     /* Called exactly once, from the event loop and never from within start() or cancel(); the transfer is gone then. */
     void (*done)(void *userdata, const struct exchange_outcome *outcome);
@@ -59,6 +62,9 @@ struct transfer_ops {
     void (*cancel)(void *transport, struct transfer *transfer);
     /* The body has bytes again. */
     void (*resume)(void *transport, struct transfer *transfer);
-    /* Bytes a second for the body, 0 = no limit; counts at once. */
+    /*
+     * The lowest limit that holds for the body, in bytes a second, 0 = none. How much goes is body.read's matter: this
+     * only lets the kernel space out what was read, which would leave at the speed of the line else.
+     */
     void (*set_rate)(void *transport, struct transfer *transfer, uint64_t bytes_per_second);
 };

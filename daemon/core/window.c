@@ -8,10 +8,11 @@
 #include <errno.h>
 #include <string.h>
 
-#define DAYS        7
-#define MIN_PER_DAY 1440
-#define SEC_PER_DAY INT64_C(86400)
-#define EVERY_DAY   0x7f
+#define DAYS         7
+#define MIN_PER_DAY  1440
+#define MIN_PER_WEEK INT64_C(10080)
+#define EPOCH_MIN    INT64_C(4320) /* of its week: the epoch was a Thursday */
+#define EVERY_DAY    0x7f
 
 static const char *const day_names[DAYS] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
 
@@ -188,13 +189,13 @@ int window_parse(const char *text, bool with_rates, struct window *ret, const ch
     return 0;
 }
 
-/* Minutes from the beginning of a Monday, of the clock on the wall; the epoch was a Thursday. */
+/* Minutes from the beginning of a Monday, of the clock on the wall. */
 static int64_t minute_of_week(int64_t local_sec)
 {
     int64_t minute = local_sec / 60 - (local_sec % 60 < 0);
-    int64_t of_week = (minute + 3 * MIN_PER_DAY) % (DAYS * MIN_PER_DAY);
+    int64_t of_week = (minute + EPOCH_MIN) % (MIN_PER_WEEK);
 
-    return of_week < 0 ? of_week + DAYS * MIN_PER_DAY : of_week;
+    return of_week < 0 ? of_week + MIN_PER_WEEK : of_week;
 }
 
 /*
@@ -205,7 +206,7 @@ static const struct window_span *find_open(const struct window *window, int64_t 
                                            int64_t *ret_gone)
 {
     const struct window_span *open = NULL;
-    int64_t left = DAYS * MIN_PER_DAY, gone = DAYS * MIN_PER_DAY;
+    int64_t left = MIN_PER_WEEK, gone = MIN_PER_WEEK;
 
     for (size_t i = 0; i < window->count; i++) {
         const struct window_span *span = &window->spans[i];
@@ -213,10 +214,9 @@ static const struct window_span *find_open(const struct window *window, int64_t 
             if (!(span->days & 1U << day))
                 continue;
             int64_t length = (int64_t)span->end_min - span->begin_min;
-            int64_t since =
-                (minute - day * MIN_PER_DAY - span->begin_min + 2 * DAYS * MIN_PER_DAY) % (DAYS * MIN_PER_DAY);
+            int64_t since = (minute - day * MIN_PER_DAY - span->begin_min + 2 * MIN_PER_WEEK) % (MIN_PER_WEEK);
             bool is_open = since < length;
-            int64_t change = is_open ? length - since : DAYS * MIN_PER_DAY - since;
+            int64_t change = is_open ? length - since : MIN_PER_WEEK - since;
             if (is_open && !open)
                 open = span;
             left = change < left ? change : left;

@@ -5,6 +5,7 @@
 #include "manager/manager.h"
 
 #include "core/breaker.h"
+#include "manager/pacing.h"
 #include "manager/runner.h"
 
 #include <limits.h>
@@ -78,6 +79,8 @@ struct manager {
     sd_event_source *unsaved_source;  /* tries again what could not be written */
     sd_event_source *batch_source;    /* a batch may have been left alone */
     sd_event_source *counting_source; /* one page of a selection that is being counted */
+
+    struct pacing pacing;
 
     TAILQ_HEAD(, runner) runners;
     size_t runners_count;

@@ -398,7 +398,8 @@ static int add_sources(struct manager *manager)
     if (r < 0)
         return r;
     (void)sd_event_source_set_enabled(manager->unsaved_source, SD_EVENT_OFF);
-    return manager_retain_init(manager);
+    r = pacing_init(manager);
+    return r < 0 ? r : manager_retain_init(manager);
 }
 
 static void log_compaction(const struct store_report *report)
@@ -565,6 +566,7 @@ struct manager *manager_free(struct manager *manager)
     sd_event_source_disable_unref(manager->progress_source);
     sd_event_source_disable_unref(manager->unsaved_source);
     sd_event_source_disable_unref(manager->retain_source);
+    pacing_done(manager);
     sd_event_unref(manager->event);
     free(manager->state_directory);
     free(manager->state_path);

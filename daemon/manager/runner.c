@@ -88,6 +88,7 @@ void runner_drop_exchange(struct runner *runner)
     if (runner->transfer)
         runner->manager->transfer_ops->cancel(runner->manager->transport, runner->transfer);
     runner->transfer = NULL;
+    pacing_end(runner);
     if (runner->preparing && runner->check_started && !runner->source_checked)
         runner->source = source_free(runner->source); /* with the check that is under way */
     runner_drop_access_request(runner);

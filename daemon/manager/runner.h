@@ -12,6 +12,7 @@
 #include "core/job.h"
 #include "core/session.h"
 #include "core/transfer.h"
+#include "manager/pacing.h"
 
 #include <sys/queue.h>
 
@@ -68,6 +69,8 @@ struct runner {
     enum runner_owed owed;
     enum command_type end_type;
     struct job_update update; /* what the next command carries, but for the session's record */
+
+    struct pacing_flow pacing; /* of the body that is under way */
 
     uint64_t rate;
     uint64_t rate_at_usec; /* CLOCK_MONOTONIC */

@@ -25,7 +25,12 @@ static ssize_t on_read(void *userdata, uint64_t offset, void *buffer, size_t siz
 {
     struct runner *runner = userdata;
 
-    return source_read(runner->source, offset, buffer, size);
+    size_t allowed = pacing_ask(runner, size);
+    if (allowed == 0)
+        return -EAGAIN;
+    ssize_t n = source_read(runner->source, offset, buffer, allowed);
+    pacing_took(runner, n > 0 ? (size_t)n : 0);
+    return n;
 }
 
 static void on_outcome(void *userdata, const struct exchange_outcome *outcome)
@@ -34,6 +39,7 @@ static void on_outcome(void *userdata, const struct exchange_outcome *outcome)
     struct session_input in = {.event = SESSION_EVENT_OUTCOME, .outcome = outcome};
 
     runner->transfer = NULL;
+    pacing_end(runner);
     if (outcome->transport == TRANSPORT_OK && !runner->answered) {
         runner->answered = true;
         manager_shown_changed(runner->manager, runner->job);
@@ -65,6 +71,7 @@ static int start_transfer(struct runner *runner)
         .connection = runner->connection,
         .access = runner->access,
         .origin = runner->job->host,
+        .lower_effort = runner->job->priority != PRIORITY_FOREGROUND,
         .done = on_outcome,
         .userdata = runner,
     };
@@ -78,10 +85,15 @@ static int start_transfer(struct runner *runner)
         job.body.read = on_read;
         job.body.userdata = runner;
         int r = source_window(runner->source, request->body_offset, request->body_bytes, on_ready, runner);
+        if (r >= 0)
+            r = pacing_begin(runner);
         if (r < 0)
             return r;
     }
-    return runner->manager->transfer_ops->start(runner->manager->transport, &job, &runner->transfer);
+    int r = runner->manager->transfer_ops->start(runner->manager->transport, &job, &runner->transfer);
+    if (r >= 0 && request->body_bytes > 0)
+        pacing_begun(runner);
+    return r;
 }
 
 static void on_checked(void *userdata, int result, const struct source_identity *identity)

@@ -45,8 +45,10 @@ curl_socket_t connection_on_open_socket(void *userdata, curlsocktype purpose, st
             transfer_touch(connection->transfer, TRANSFER_CONNECTING);
     }
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
-    if (fd >= 0)
+    if (fd >= 0) {
+        connection_add_socket(connection, fd);
         return fd;
+    }
     /* Not that this kernel has no IPv6, which only means that another address is tried. */
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
         connection->socket_error = -errno;
@@ -59,6 +61,7 @@ int connection_on_close_socket(void *userdata, curl_socket_t fd)
 
     if (connection->transfer)
         transfer_take_last_words(connection->transfer, fd);
+    connection_drop_socket(connection, fd);
     return close(fd);
 }
 
@@ -121,15 +124,14 @@ size_t transfer_on_read(char *buffer, size_t size, size_t count, void *userdata)
     /* With "Connection: close" beside the error libcurl would go on, for nobody. */
     if (transfer_has_early_error(transfer))
         return transfer_may_answer(transfer) ? 0 : CURL_READFUNC_ABORT;
-    size_t allowed = pace_allow(&transfer->pace, wanted, transfer_now(transfer));
-    if (allowed == 0) {
-        transfer->pause = TRANSFER_PAUSED_FOR_PACE;
-        transfer_wait_for_pace(transfer, pace_next_usec(&transfer->pace, wanted));
-        return CURL_READFUNC_PAUSE;
-    }
-    ssize_t n = read_body(transfer, buffer, allowed);
+    ssize_t n = read_body(transfer, buffer, wanted);
     if (n == 0) {
         transfer->pause = TRANSFER_PAUSED_FOR_SOURCE;
+        return CURL_READFUNC_PAUSE;
+    }
+    if (n == -EAGAIN) {
+        transfer->pause = TRANSFER_PAUSED_ON_PURPOSE;
+        transfer_stop_clock(transfer);
         return CURL_READFUNC_PAUSE;
     }
     if (n < 0) {
@@ -138,7 +140,6 @@ size_t transfer_on_read(char *buffer, size_t size, size_t count, void *userdata)
     }
     transfer->pause = TRANSFER_FLOWING;
     transfer->body_read_bytes += (uint64_t)n;
-    pace_take(&transfer->pace, (size_t)n);
     return (size_t)n;
 }
 
@@ -161,7 +162,7 @@ static void stop_sending(struct transfer *transfer)
 {
     transfer_touch(transfer, TRANSFER_AWAITING_RESPONSE);
     if (transfer->pause != TRANSFER_FLOWING)
-        transfer_wait_for_pace(transfer, transfer_now(transfer));
+        transfer_wake(transfer);
 }
 
 size_t transfer_on_header(char *line, size_t size, size_t count, void *userdata)

@@ -59,6 +59,8 @@ int connection_new(void *transport, struct transfer_connection **ret)
     if (!connection)
         return -ENOMEM;
     connection->net = transport;
+    for (size_t i = 0; i < CONNECTION_FDS; i++)
+        connection->fds[i] = -1;
     int r = make_handles(connection);
     if (r < 0)
         return r;

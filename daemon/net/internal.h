@@ -5,7 +5,6 @@
 #include "core/transfer.h"
 #include "net/glue.h"
 #include "net/identity.h"
-#include "net/pace.h"
 #include "net/response.h"
 #include "net/target.h"
 
@@ -33,6 +32,8 @@ struct net {
     TAILQ_HEAD(transfer_list, transfer) transfers;
 };
 
+#define CONNECTION_FDS 4 /* while a connection is made, several addresses are tried at a time */
+
 /*
  * One session's connection: an easy handle, and a share with a connection cache that no other session sees. In the
  * common cache of the multi handle two sessions that are idle between fragments swap their connections.
@@ -49,6 +50,9 @@ struct transfer_connection {
     bool any_is_ntlm;         /* the host, or its proxy, offers no better scheme */
     bool socket_opened;       /* within this exchange */
     int socket_error;         /* negative errno of a lack on this side, within this exchange */
+    int fds[CONNECTION_FDS];  /* open sockets; -1 = a free place */
+    bool lower_effort;        /* as they are marked */
+    uint64_t paced_rate;      /* as the kernel was told; 0 = no limit */
     long upload_buffer_bytes; /* in force; setting it again would throw the buffer away */
     struct identity identity; /* of whom it served last; empty = nobody yet */
     bool stale;               /* its multi handle broke, or it served another: begin with new handles */
@@ -63,7 +67,7 @@ enum transfer_phase {
 enum transfer_pause {
     TRANSFER_FLOWING,
     TRANSFER_PAUSED_FOR_SOURCE,
-    TRANSFER_PAUSED_FOR_PACE,
+    TRANSFER_PAUSED_ON_PURPOSE, /* body.read said so: no deadline runs */
 };
 
 struct transfer {
@@ -92,7 +96,6 @@ struct transfer {
     bool connected;      /* connection->number is this exchange's */
     bool resend_refused; /* libcurl wanted to send the request a second time */
     int source_error;
-    struct pace pace;
     struct response response;
     uint64_t body_read_bytes; /* copied from the source into libcurl's buffer */
     uint64_t body_sent_bytes; /* handed to the kernel */
@@ -108,7 +111,7 @@ struct transfer {
     sd_event_source *timer;
     uint64_t timer_usec;
     uint64_t deadline_usec;
-    uint64_t pace_usec;
+    uint64_t wake_usec; /* to go on, whatever it waits for */
 };
 
 /* connection.c */
@@ -120,6 +123,12 @@ void connection_free(void *transport, struct transfer_connection *connection);
  * asked of a user is not for the next.
  */
 int connection_prepare(struct transfer_connection *connection, const struct transfer_job *job, const char *host);
+
+/* courtesy.c: what the packets of a connection tell the network. */
+void connection_add_socket(struct transfer_connection *connection, int fd);
+void connection_drop_socket(struct transfer_connection *connection, int fd);
+void connection_set_lower_effort(struct transfer_connection *connection, bool lower_effort);
+void connection_set_rate(struct transfer_connection *connection, uint64_t bytes_per_second);
 
 /* options.c: sets every option of TRANSFER's easy handle. */
 int transfer_set_options(struct transfer *transfer, const struct exchange_request *request);
@@ -174,8 +183,10 @@ void transfer_fail(struct transfer *transfer, const char *text);
 uint64_t transfer_now(const struct transfer *transfer);
 /* The transfer enters PHASE, or bytes moved within it: its deadline begins again. */
 void transfer_touch(struct transfer *transfer, enum transfer_phase phase);
-/* The body may go on at USEC. */
-void transfer_wait_for_pace(struct transfer *transfer, uint64_t usec);
+/* body.read holds the body back: no time runs out meanwhile. */
+void transfer_stop_clock(struct transfer *transfer);
+/* As soon as the loop turns, and not from within the call. */
+void transfer_wake(struct transfer *transfer);
 
 /* lastwords.c: reads what still waits on FD, which libcurl gave up while it was sending. */
 void transfer_take_last_words(struct transfer *transfer, int fd);

@@ -63,7 +63,7 @@ void transfer_fail(struct transfer *transfer, const char *text)
 
 static void arm_timer(struct transfer *transfer)
 {
-    uint64_t usec = transfer->deadline_usec < transfer->pace_usec ? transfer->deadline_usec : transfer->pace_usec;
+    uint64_t usec = transfer->deadline_usec < transfer->wake_usec ? transfer->deadline_usec : transfer->wake_usec;
 
     /* A deadline that moves away with each write is not worth a call: the timer fires early then, and looks again. */
     if (usec >= transfer->timer_usec)
@@ -75,8 +75,12 @@ static void arm_timer(struct transfer *transfer)
 
 static void unpause(struct transfer *transfer)
 {
+    bool clock_stood = transfer->pause == TRANSFER_PAUSED_ON_PURPOSE && transfer->phase == TRANSFER_SENDING;
+
     transfer->pause = TRANSFER_FLOWING;
-    transfer->pace_usec = USEC_INFINITY;
+    transfer->wake_usec = USEC_INFINITY;
+    if (clock_stood)
+        transfer_touch(transfer, TRANSFER_SENDING);
     (void)curl_easy_pause(transfer->connection->easy, CURLPAUSE_CONT);
 }
 
@@ -99,7 +103,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         transfer_end(transfer, &outcome);
         return 0;
     }
-    if (transfer->pace_usec <= now)
+    if (transfer->wake_usec <= now)
         unpause(transfer);
     arm_timer(transfer);
     return 0;
@@ -127,15 +131,21 @@ void transfer_touch(struct transfer *transfer, enum transfer_phase phase)
     arm_timer(transfer);
 }
 
-void transfer_wait_for_pace(struct transfer *transfer, uint64_t usec)
+void transfer_stop_clock(struct transfer *transfer)
 {
-    transfer->pace_usec = usec;
+    if (transfer->phase == TRANSFER_SENDING)
+        transfer->deadline_usec = USEC_INFINITY;
+}
+
+void transfer_wake(struct transfer *transfer)
+{
+    transfer->wake_usec = transfer_now(transfer);
     arm_timer(transfer);
 }
 
 static int add_timer(struct transfer *transfer)
 {
-    transfer->timer_usec = transfer->deadline_usec = transfer->pace_usec = USEC_INFINITY;
+    transfer->timer_usec = transfer->deadline_usec = transfer->wake_usec = USEC_INFINITY;
     return sd_event_add_time(transfer->net->event, &transfer->timer, CLOCK_MONOTONIC, USEC_INFINITY, 1, on_timer,
                              transfer);
 }
@@ -169,6 +179,7 @@ static int begin(struct transfer *transfer, const struct exchange_request *reque
         return r;
     connection->socket_opened = false;
     connection->socket_error = 0;
+    connection_set_lower_effort(connection, transfer->job.lower_effort);
     return glue_add(transfer->net->glue, connection->easy);
 }
 
@@ -204,7 +215,7 @@ int transfer_start(void *transport, const struct transfer_job *job, struct trans
     connection->transfer = transfer;
     TAILQ_INSERT_TAIL(&net->transfers, transfer, entry);
     if (transfer->target_fault)
-        transfer_wait_for_pace(transfer, transfer_now(transfer)); /* never from within start() */
+        transfer_wake(transfer); /* never from within start() */
     else
         transfer_touch(transfer, TRANSFER_CONNECTING);
     *ret = TAKE_PTR(transfer);
@@ -230,16 +241,12 @@ void transfer_resume(void *transport, struct transfer *transfer)
         return;
     }
     assert(!glue_is_inside(transfer->net->glue));
-    if (transfer->pause == TRANSFER_PAUSED_FOR_SOURCE && !transfer->doomed)
+    if (transfer->pause != TRANSFER_FLOWING && !transfer->doomed)
         unpause(transfer);
 }
 
 void transfer_set_rate(void *transport, struct transfer *transfer, uint64_t bytes_per_second)
 {
     (void)transport;
-    assert(!glue_is_inside(transfer->net->glue));
-    pace_set_rate(&transfer->pace, bytes_per_second, transfer_now(transfer));
-    /* The read callback asks the bucket anew and waits again where it must. */
-    if (transfer->pause == TRANSFER_PAUSED_FOR_PACE && !transfer->doomed)
-        unpause(transfer);
+    connection_set_rate(transfer->connection, bytes_per_second);
 }

@@ -158,6 +158,7 @@ void bed_start(struct bed_exchange *exchange)
         .connection = exchange->connection,
         .access = exchange->access,
         .origin = exchange->origin,
+        .lower_effort = exchange->lower_effort,
         .sink = {.write = on_write, .userdata = exchange},
         .done = on_done,
         .progress = on_progress,

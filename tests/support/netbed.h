@@ -34,6 +34,7 @@ struct bed_exchange {
     int error;
     unsigned reads, stalls;
     const struct transfer_access *access;
+    bool lower_effort;
     int sink_error; /* what the sink of a reply answers */
     /* What came of it. */
     char received[64 * 1024]; /* by the sink */
