@@ -101,6 +101,7 @@ int verb_reply(struct cli *cli, int argc, char **argv);
 int verb_probe(struct cli *cli, int argc, char **argv);
 int verb_group(struct cli *cli, int argc, char **argv);
 int verb_credential(struct cli *cli, int argc, char **argv);
+int verb_limit(struct cli *cli, int argc, char **argv);
 int verb_daemon(struct cli *cli, int argc, char **argv);
 int verb_version(struct cli *cli, int argc, char **argv);
 int verb_help(struct cli *cli, int argc, char **argv);

@@ -40,6 +40,13 @@ static const char credential_help[] =
     "  pass show uploads | bitsq credential set ci --token\n"
     "  bitsq credential set cloud --token-command '/usr/local/bin/get-token upload'\n";
 
+static const char limit_help[] =
+    "RATE is bytes a second for all jobs together, as 200K, 2M or 8Mbit. What is chosen here counts, also over\n"
+    "restarts, until schedule gives the choice back to RateSchedule= and RateLimit= of the configuration.\n"
+    "\n"
+    "  bitsq limit 500K\n"
+    "  bitsq limit schedule\n";
+
 const struct verb verbs[] = {
     {"add", verb_add, "[OPTIONS] FILE... URL", "queue uploads; prints one job ID a line",
      "A URL that ends in / keeps the names of the files; several files need one. The command returns when the\n"
@@ -77,6 +84,8 @@ const struct verb verbs[] = {
      group_help, NULL, false},
     {"credential", verb_credential, "set NAME [OPTIONS] | list | remove NAME...",
      "keep a password or a token for a server", credential_help, credential_options, false},
+    {"limit", verb_limit, "[RATE | off | schedule]", "the rate of all jobs together: show it, or choose it", limit_help,
+     NULL, false},
     {"daemon", verb_daemon, "status | start | reload | restart | stop", "look at the daemon, or steer it", NULL, NULL,
      false},
     {"version", verb_version, "", "print the version", NULL, NULL, false},

@@ -22,6 +22,7 @@ enum kind {
     KIND_COUNT,
     KIND_SIZE,
     KIND_DURATION,
+    KIND_RATE, /* nothing and "off" are no limit */
 };
 
 struct key {
@@ -55,6 +56,8 @@ static const struct key keys[] = {
     {SECTION, "MaxJobsPerUser", KIND_COUNT, FIELD(max_jobs_per_user), 1, STORE_JOBS_MAX, "1 to 2000000"},
     {SECTION, "RetainDays", KIND_COUNT, FIELD(retain_days), 0, RETAIN_DAYS_MAX, "0 to 3650, 0 = for ever"},
     {SECTION, "RetainJobs", KIND_COUNT, FIELD(retain_jobs), 0, STORE_JOBS_MAX, "0 to 2000000, 0 = any number"},
+    {SECTION, "RateLimit", KIND_RATE, FIELD(rate_limit), 0, RATE_LIMIT_MAX,
+     "a rate as 200K, 2M or 8Mbit (a second), or off"},
     {TEST_SECTION, "FragmentFloor", KIND_SIZE, FIELD(fragment_floor_bytes), 1, FRAGMENT_FLOOR_BYTES, "1 to 5KiB"},
     {TEST_SECTION, "BatchTimeout", KIND_DURATION, FIELD(batch_timeout_usec), USEC_PER_MSEC, USEC_PER_DAY, "1ms to 1d"},
     {TEST_SECTION, "IdleExit", KIND_DURATION, FIELD(idle_exit_usec), USEC_PER_MSEC, USEC_PER_DAY, "1ms to 1d"},
@@ -78,6 +81,17 @@ static int fail(char **ret_message, int result, const char *file, uint32_t line,
     return result;
 }
 
+static int parse_limit(const char *text, uint64_t *ret)
+{
+    if (*text == '\0' || strcmp(text, "off") == 0) {
+        *ret = 0;
+        return 0;
+    }
+    /* A zero is as likely meant to stop all uploads as to limit none. */
+    int r = parse_rate(text, ret);
+    return r >= 0 && *ret == 0 ? -EINVAL : r;
+}
+
 static int parse_value(const struct key *key, const char *text, uint64_t *ret)
 {
     switch (key->kind) {
@@ -87,6 +101,8 @@ static int parse_value(const struct key *key, const char *text, uint64_t *ret)
         return parse_size(text, ret);
     case KIND_DURATION:
         return parse_duration(text, ret);
+    case KIND_RATE:
+        return parse_limit(text, ret);
     }
     return -EINVAL;
 }
@@ -147,6 +163,16 @@ static int set_power(struct config *config, const char *text, char **ret_reason)
     return -EINVAL;
 }
 
+static int set_schedule(struct window *schedule, const char *text, char **ret_reason)
+{
+    const char *reason = NULL;
+
+    int r = window_parse(text, true, schedule, &reason);
+    if (r < 0 && asprintf(ret_reason, "RateSchedule=%s cannot be read: %s", text, reason) < 0)
+        *ret_reason = NULL;
+    return r;
+}
+
 static int apply(struct config *config, const char *section, const char *name, const char *text, char **ret_reason)
 {
     const char *pattern = config_access_pattern(section);
@@ -160,6 +186,8 @@ static int apply(struct config *config, const char *section, const char *name, c
         return set_power(config, text, ret_reason);
     if (is_general && strcmp(name, "CredentialDirectory") == 0)
         return set_folder(&config->credential_directory, name, text, ret_reason);
+    if (is_general && strcmp(name, "RateSchedule") == 0)
+        return set_schedule(&config->settings.rate_schedule, text, ret_reason);
     for (size_t i = 0; i < ELEMENTS(keys); i++)
         if (strcmp(keys[i].section, section) == 0 && strcmp(keys[i].name, name) == 0)
             return set_number(config, &keys[i], text, ret_reason);

@@ -7,7 +7,7 @@ property, a signal, a signature or an error name is written.
   generate.py vtables OUT.h OUT.c XML...            sd-bus vtables, for the daemon
 
 A vtable refers to one handler a member, by a name that follows from the member's: AddJob of org.bitsq1.Manager is
-manager_method_add_job(), its property Rate manager_get_rate(). A member without a handler does not link.
+manager_method_add_job(), its property Rate manager_get_rate(), and manager_set_rate() where it can be written. A member without a handler does not link.
 """
 import argparse
 import re
@@ -93,11 +93,19 @@ def vtable_lines(short, interface, declare):
             handler = f"{short}_get_{snake(name)}"
             declare.append(f"int {handler}(sd_bus *bus, const char *path, const char *interface, const char *property,\n"
                            f"    sd_bus_message *reply, void *userdata, sd_bus_error *error);\n")
+            setter = f"{short}_set_{snake(name)}" if member.get("access") == "readwrite" else None
+            if setter:
+                declare.append(f"int {setter}(sd_bus *bus, const char *path, const char *interface, const char *property,\n"
+                               f"    sd_bus_message *value, void *userdata, sd_bus_error *error);\n")
             emits = "true"
             for annotation in member.iter("annotation"):
                 if annotation.get("name") == "org.freedesktop.DBus.Property.EmitsChangedSignal":
                     emits = annotation.get("value")
-            yield f'    SD_BUS_PROPERTY("{name}", "{member.get("type")}", {handler}, 0, {EMITS[emits]}),\n'
+            if setter:
+                yield (f'    SD_BUS_WRITABLE_PROPERTY("{name}", "{member.get("type")}", {handler}, {setter}, 0, '
+                       f'{EMITS[emits]} | SD_BUS_VTABLE_UNPRIVILEGED),\n')
+            else:
+                yield f'    SD_BUS_PROPERTY("{name}", "{member.get("type")}", {handler}, 0, {EMITS[emits]}),\n'
         elif member.tag == "signal":
             yield f'    SD_BUS_SIGNAL_WITH_ARGS("{name}", {argument_list(member, "out", "SD_BUS_ARGS")}, 0),\n'
 

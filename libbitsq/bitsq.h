@@ -466,6 +466,23 @@ uint64_t bitsq_daemon_get_rate(const bitsq_daemon *daemon);
 uint64_t bitsq_daemon_get_next_wakeup(const bitsq_daemon *daemon);
 const char *bitsq_daemon_get_degraded(const bitsq_daemon *daemon, size_t index); /* a sentence; NULL past the last */
 
+/*
+ * The limit of rate for all jobs together, in bytes a second: the one that was chosen by bitsq_client_set_rate_limit(),
+ * and the one that is in force (0 = none), who decided it (command, schedule, configuration) and when it will be
+ * another one (microseconds since 1970; 0 = that is not known).
+ */
+#define BITSQ_RATE_LIMIT_UNCHOSEN UINT64_MAX
+uint64_t bitsq_daemon_get_rate_limit(const bitsq_daemon *daemon);
+uint64_t bitsq_daemon_get_effective_rate_limit(const bitsq_daemon *daemon);
+const char *bitsq_daemon_get_rate_limit_source(const bitsq_daemon *daemon);
+uint64_t bitsq_daemon_get_rate_limit_until(const bitsq_daemon *daemon);
+
+/*
+ * Chooses the limit, until another is chosen: 0 = none, BITSQ_RATE_LIMIT_UNCHOSEN = as the configuration and its
+ * schedule say. It is in force, and durable, when this returns. InvalidArgument; Degraded where it cannot be written.
+ */
+int bitsq_client_set_rate_limit(bitsq_client *client, uint64_t rate_limit);
+
 /* Makes the daemon read its configuration again. InvalidArgument with file and line; the old one stays in force then.
  */
 int bitsq_client_reload(bitsq_client *client);

@@ -57,6 +57,11 @@ int client_get_all(bitsq_client *client, const char *path, const char *interface
     return client_call(client, call, ret_reply);
 }
 
+int client_set_call(bitsq_client *client, const char *path, sd_bus_message **ret)
+{
+    return client_new_call(client, path, "org.freedesktop.DBus.Properties", "Set", ret);
+}
+
 int client_check_append(bitsq_client *client, int r)
 {
     if (r >= 0)

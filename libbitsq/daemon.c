@@ -19,6 +19,8 @@ struct bitsq_daemon {
     int pid;
     uint32_t active_jobs;
     uint64_t rate, next_wakeup;
+    uint64_t rate_limit, effective_rate_limit, rate_limit_until;
+    char *rate_limit_source;
 };
 
 _public_ bitsq_daemon *bitsq_daemon_free(bitsq_daemon *daemon)
@@ -28,6 +30,7 @@ _public_ bitsq_daemon *bitsq_daemon_free(bitsq_daemon *daemon)
     free(daemon->version);
     free(daemon->state_directory);
     free(daemon->started_by);
+    free(daemon->rate_limit_source);
     for (size_t i = 0; i < daemon->degraded_count; i++)
         free(daemon->degraded[i]);
     free(daemon->degraded);
@@ -97,6 +100,14 @@ static int read_property(sd_bus_message *m, const char *name, bitsq_daemon *daem
         return sd_bus_message_read(m, "v", "t", &daemon->rate);
     if (strcmp(name, MANAGER_PROPERTY_NEXT_WAKEUP) == 0)
         return sd_bus_message_read(m, "v", "t", &daemon->next_wakeup);
+    if (strcmp(name, MANAGER_PROPERTY_RATE_LIMIT) == 0)
+        return sd_bus_message_read(m, "v", "t", &daemon->rate_limit);
+    if (strcmp(name, MANAGER_PROPERTY_EFFECTIVE_RATE_LIMIT) == 0)
+        return sd_bus_message_read(m, "v", "t", &daemon->effective_rate_limit);
+    if (strcmp(name, MANAGER_PROPERTY_RATE_LIMIT_SOURCE) == 0)
+        return read_text(m, &daemon->rate_limit_source);
+    if (strcmp(name, MANAGER_PROPERTY_RATE_LIMIT_UNTIL) == 0)
+        return sd_bus_message_read(m, "v", "t", &daemon->rate_limit_until);
     return sd_bus_message_skip(m, "v");
 }
 
@@ -137,6 +148,7 @@ _public_ int bitsq_client_get_daemon(bitsq_client *client, bitsq_daemon **ret_da
 
     if (!daemon)
         return client_fail_memory(client);
+    daemon->rate_limit = BITSQ_RATE_LIMIT_UNCHOSEN; /* an older daemon has none */
     int r = client_get_all(client, BITSQ_DBUS_PATH, MANAGER_INTERFACE, &reply);
     if (r < 0 || (r = client_check_reply(client, read_daemon(reply, daemon))) < 0 ||
         (r = peer_pid(client, &daemon->pid)) < 0)
@@ -178,6 +190,38 @@ _public_ uint64_t bitsq_daemon_get_rate(const bitsq_daemon *daemon)
 _public_ uint64_t bitsq_daemon_get_next_wakeup(const bitsq_daemon *daemon)
 {
     return daemon->next_wakeup;
+}
+
+_public_ uint64_t bitsq_daemon_get_rate_limit(const bitsq_daemon *daemon)
+{
+    return daemon->rate_limit;
+}
+
+_public_ uint64_t bitsq_daemon_get_effective_rate_limit(const bitsq_daemon *daemon)
+{
+    return daemon->effective_rate_limit;
+}
+
+_public_ const char *bitsq_daemon_get_rate_limit_source(const bitsq_daemon *daemon)
+{
+    return daemon->rate_limit_source ? daemon->rate_limit_source : "";
+}
+
+_public_ uint64_t bitsq_daemon_get_rate_limit_until(const bitsq_daemon *daemon)
+{
+    return daemon->rate_limit_until;
+}
+
+_public_ int bitsq_client_set_rate_limit(bitsq_client *client, uint64_t rate_limit)
+{
+    _cleanup_(sd_bus_message_unref_p) sd_bus_message *call = NULL;
+
+    int r = client_set_call(client, BITSQ_DBUS_PATH, &call);
+    if (r < 0)
+        return r;
+    r = client_check_append(client, sd_bus_message_append(call, "ssv", MANAGER_INTERFACE, MANAGER_PROPERTY_RATE_LIMIT,
+                                                          MANAGER_PROPERTY_RATE_LIMIT_TYPE, rate_limit));
+    return r < 0 ? r : client_call(client, call, NULL);
 }
 
 _public_ const char *bitsq_daemon_get_degraded(const bitsq_daemon *daemon, size_t index)

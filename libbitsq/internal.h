@@ -81,6 +81,9 @@ int client_call_for(bitsq_client *client, sd_bus_message *call, uint64_t timeout
 /* Reads all properties of an interface. */
 int client_get_all(bitsq_client *client, const char *path, const char *interface, sd_bus_message **ret_reply);
 
+/* A call that writes a property: interface, name and a variant are still to be appended. */
+int client_set_call(bitsq_client *client, const char *path, sd_bus_message **ret);
+
 /* A result of sd_bus_message_append() or _read(): keeps "what" and passes R on. */
 int client_check_append(bitsq_client *client, int r);
 int client_check_reply(bitsq_client *client, int r);

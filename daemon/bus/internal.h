@@ -136,4 +136,7 @@ int job_append_row(sd_bus *bus, sd_bus_message *reply, struct peer *peer, const 
                    const struct manager_view *view);
 int job_append_error(sd_bus_message *message, const struct job *job);
 
+/* limit.c: whether MESSAGE writes RateLimit: it is answered later then. Else 0, or an error for the caller. */
+int limit_catch_write(struct peer *peer, sd_bus_message *message, sd_bus_error *error);
+
 void signals_observe(struct bus_server *server);

@@ -47,8 +47,7 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
 /* Sees every message before the objects do: a client that sends and never reads is dropped here. */
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-    (void)message, (void)error;
-    return peer_is_stuck(userdata) ? 1 : 0;
+    return peer_is_stuck(userdata) ? 1 : limit_catch_write(userdata, message, error);
 }
 
 int peer_export(struct peer *peer)

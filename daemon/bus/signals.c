@@ -191,10 +191,8 @@ static void on_progress(void *userdata, const struct manager_progress *progress,
     broadcast(userdata, MANAGER_SIGNAL_PROGRESS, append_rows, &rows, true);
 }
 
-static void on_degraded(void *userdata)
+static void emit_manager_properties(struct bus_server *server, char **names)
 {
-    struct bus_server *server = userdata;
-    char *names[] = {MANAGER_PROPERTY_DEGRADED, NULL};
     struct peer *peer;
 
     TAILQ_FOREACH (peer, &server->peers, entry)
@@ -203,6 +201,21 @@ static void on_degraded(void *userdata)
     TAILQ_FOREACH (peer, &server->brokers, entry)
         if (peer->bus && peer->owns_name)
             (void)sd_bus_emit_properties_changed_strv(peer->bus, BITSQ_DBUS_PATH, MANAGER_INTERFACE, names);
+}
+
+static void on_degraded(void *userdata)
+{
+    char *names[] = {MANAGER_PROPERTY_DEGRADED, NULL};
+
+    emit_manager_properties(userdata, names);
+}
+
+static void on_limit(void *userdata)
+{
+    char *names[] = {MANAGER_PROPERTY_RATE_LIMIT, MANAGER_PROPERTY_EFFECTIVE_RATE_LIMIT,
+                     MANAGER_PROPERTY_RATE_LIMIT_SOURCE, MANAGER_PROPERTY_RATE_LIMIT_UNTIL, NULL};
+
+    emit_manager_properties(userdata, names);
 }
 
 void signals_observe(struct bus_server *server)
@@ -215,6 +228,7 @@ void signals_observe(struct bus_server *server)
                                               .progress = on_progress,
                                               .gates_changed = on_gates,
                                               .degraded_changed = on_degraded,
+                                              .limit_changed = on_limit,
                                               .userdata = server,
                                           });
 }

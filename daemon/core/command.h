@@ -35,10 +35,11 @@ enum command_type {
     COMMAND_BULK_BEGIN,   /* `bulk`; items[]: jobs that it reaches at once */
     COMMAND_BULK_STEP,    /* the next step of the first bulk; items[]: room for the jobs of a step */
     COMMAND_PROVE,        /* no items: writes again what stands there, which shows whether the queue can be written */
-    COMMAND_EXPIRE,     /* fails jobs whose deadline has passed; items[] are those that it failed, none before */
+    COMMAND_EXPIRE,       /* fails jobs whose deadline has passed; items[] are those that it failed, none before */
     COMMAND_RETAIN,       /* one step of `retain`; items[] are those that it changed */
     COMMAND_GROUP_SET,    /* `group` of the caller */
     COMMAND_GROUP_REMOVE, /* the settings of the caller's group of the name in `group` */
+    COMMAND_LIMIT,        /* no items: `rate_limit` is what a person chose */
 };
 
 enum if_exists {
@@ -132,6 +133,8 @@ struct command {
 
     struct job_update update;
     struct retain_step retain;
+
+    uint64_t rate_limit; /* LIMIT: bytes a second, 0 = none, RATE_LIMIT_UNCHOSEN = as the configuration says */
 
     struct bulk *bulk;  /* BULK_BEGIN: owned */
     uint64_t bulk_jobs; /* BULK_BEGIN: so many will change, for the journal */

@@ -89,7 +89,7 @@
 #define EVENTS_OF_COMMAND_MAX        100 /* jobs of one command that are told one by one, beyond that by their number */
 #define BULKS_MAX                    64  /* commands over many jobs that are under way */
 #define BULK_RANGES_MAX              65536 /* of ids that such a command may name: 1 MiB in the store */
-#define DEADLINE_STEP_MAX            64    /* jobs whose deadline passed that one transaction fails: an event for each */
+#define DEADLINE_STEP_MAX            64 /* jobs whose deadline passed that one transaction fails: an event for each */
 #define BULK_TOUCHED_MAX             10000 /* jobs that had a command of their own meanwhile */
 #define STORE_PAGE_ROWS_MAX          1000  /* rows of one query page */
 #define STORE_SCAN_ROWS_MAX          4000 /* records one query may look at before it returns a short page: 6 ms of the loop */
@@ -110,6 +110,9 @@
 #define GROUPS_MAX          20000
 #define GROUP_ACTIVE_MAX    ACTIVE_JOBS_MAX
 #define GROUP_RATE_MAX      UINT64_C(1000000000000) /* bytes a second; times microseconds it fits for 18 seconds */
+
+/* Rates. */
+#define RATE_LIMIT_MAX (UINT64_C(1) << 40) /* bytes a second, 1 TiB; the arithmetic of token buckets bears no more */
 
 /* Work in parallel. */
 #define PROBES_MAX       4                              /* of servers, for people who wait for them */

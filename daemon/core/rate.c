@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/rate.h"
 
+#include "core/limits.h"
+
 #include "base/moment.h"
 
 #include <assert.h>
 
-#define TOKENS_PER_BYTE USEC_PER_SEC        /* so that bytes a second times microseconds are tokens */
-#define RATE_MAX        (UINT64_C(1) << 40) /* bytes a second, 1 TiB: keeps the products within 64 bits */
+#define TOKENS_PER_BYTE USEC_PER_SEC /* so that bytes a second times microseconds are tokens */
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -185,7 +186,7 @@ static void give_back(struct rate_flow *flow, size_t bytes, uint64_t now_usec)
         if (bucket->bytes_per_second == 0)
             continue;
         fill(bucket, now_usec);
-        bucket->tokens = min_u64(bucket->tokens + min_u64(bytes, RATE_MAX) * TOKENS_PER_BYTE, capacity(bucket));
+        bucket->tokens = min_u64(bucket->tokens + min_u64(bytes, RATE_LIMIT_MAX) * TOKENS_PER_BYTE, capacity(bucket));
     }
     flow->served -= bytes;
 }
@@ -200,7 +201,7 @@ static void lapse(struct rate_queue *queue, struct rate_flow *flow, uint64_t now
 
 void rate_bucket_set(struct rate_queue *queue, struct rate_bucket *bucket, uint64_t bytes_per_second, uint64_t now_usec)
 {
-    bytes_per_second = min_u64(bytes_per_second, RATE_MAX);
+    bytes_per_second = min_u64(bytes_per_second, RATE_LIMIT_MAX);
     if (bytes_per_second == bucket->bytes_per_second)
         return;
     /* What was granted under the old rate may be seconds under the new one. */

@@ -4,10 +4,13 @@
 
 #include "core/limits.h"
 #include "core/policy.h"
+#include "core/window.h"
 
 #include "base/moment.h"
 
 #include <stdint.h>
+
+#define RATE_LIMIT_UNCHOSEN UINT64_MAX /* no person has: the schedule and RateLimit= count */
 
 struct settings {
     uint64_t max_active;
@@ -23,8 +26,10 @@ struct settings {
     uint64_t response_timeout_usec;
     uint64_t max_jobs;
     uint64_t max_jobs_per_user;
-    uint64_t retain_days; /* 0 = age is no reason to forget a finished job */
-    uint64_t retain_jobs; /* that ended well; 0 = any number */
+    uint64_t retain_days;        /* 0 = age is no reason to forget a finished job */
+    uint64_t retain_jobs;        /* that ended well; 0 = any number */
+    uint64_t rate_limit;         /* bytes a second; 0 = none */
+    struct window rate_schedule; /* its rate counts where a span is open */
     uint64_t
         batch_timeout_usec;  /* until a batch whose next part does not come is given up; another value only in tests */
     struct policy policy;    /* of jobs that choose nothing, and whose group does not */

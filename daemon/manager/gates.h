@@ -48,6 +48,5 @@ void destinations_forgive(struct manager *manager);
 /* The last delay of the back-off of HOST; 0 = it is not known to be down. */
 uint64_t destination_delay_usec(const struct manager *manager, const char *host);
 /* Whether one job at a time goes there: since when, and until when at least. */
-bool destination_is_down(struct manager *manager, const char *host, uint64_t *ret_since_usec,
-                         uint64_t *ret_until_usec);
+bool destination_is_down(struct manager *manager, const char *host, uint64_t *ret_since_usec, uint64_t *ret_until_usec);
 void destinations_free(struct manager *manager);

@@ -81,6 +81,9 @@ struct manager {
     sd_event_source *counting_source; /* one page of a selection that is being counted */
 
     struct pacing pacing;
+    struct manager_limit limit; /* as last evaluated */
+    int clock_fd;               /* fires when the limit may be another one, and when the wall clock is set; -1 = none */
+    sd_event_source *clock_source;
 
     TAILQ_HEAD(, runner) runners;
     size_t runners_count;
@@ -116,7 +119,7 @@ struct manager {
     struct power *power;
     uint64_t network_since_usec, power_since_usec; /* the last change, in the queue's time */
     uint64_t network_returned_usec;                /* CLOCK_MONOTONIC: jobs start one after the other; 0 = long ago */
-    bool expiring;    /* jobs whose deadline has passed are with the writer */
+    bool expiring;                                 /* jobs whose deadline has passed are with the writer */
     bool had_network;                              /* at the last look: a way out of the machine */
     bool is_asleep;                                /* or about to be: nothing starts */
     TAILQ_HEAD(destinations, destination) destinations;
@@ -208,6 +211,12 @@ void manager_retain(struct manager *manager);
 void manager_retain_after(struct manager *manager, const struct command *command);
 /* The queue's time was set from BEFORE to AFTER. */
 void manager_retain_clock_set(struct manager *manager, uint64_t before_usec, uint64_t after_usec);
+
+/* limit.c: the limit of rate for all. */
+int limit_init(struct manager *manager);
+void limit_done(struct manager *manager);
+/* Looks anew what the settings, the schedule and the wall clock say. */
+void limit_evaluate(struct manager *manager);
 
 /* clock.c */
 struct moment manager_now(struct manager *manager);

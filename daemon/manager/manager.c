@@ -473,6 +473,7 @@ int manager_new(const struct manager_options *options, struct manager **ret)
     manager->power = options->power;
     manager->had_network = true; /* nothing has returned at a start */
     manager->check_url = options->check_url;
+    manager->clock_fd = -1;
     manager->run = manager_random();
     manager->wake_usec = USEC_INFINITY;
     manager_read_wall_clock(manager);
@@ -482,6 +483,8 @@ int manager_new(const struct manager_options *options, struct manager **ret)
     if (!manager->state_directory || !manager->state_path)
         return -ENOMEM;
     int r = add_sources(manager);
+    if (r >= 0)
+        r = limit_init(manager);
     if (r < 0)
         return r;
     if (options->store_report)
@@ -505,6 +508,7 @@ void manager_set_observer(struct manager *manager, const struct manager_observer
 void manager_set_settings(struct manager *manager, const struct settings *settings)
 {
     manager->settings = *settings;
+    limit_evaluate(manager);
     manager_reschedule(manager);
     manager_retain(manager);
 }
@@ -566,6 +570,7 @@ struct manager *manager_free(struct manager *manager)
     sd_event_source_disable_unref(manager->progress_source);
     sd_event_source_disable_unref(manager->unsaved_source);
     sd_event_source_disable_unref(manager->retain_source);
+    limit_done(manager);
     pacing_done(manager);
     sd_event_unref(manager->event);
     free(manager->state_directory);

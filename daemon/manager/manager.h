@@ -92,6 +92,7 @@ struct manager_observer {
      * to 50,000. */
     void (*gates_changed)(void *userdata, uint32_t changed, uint32_t closed, uint64_t jobs);
     void (*world_changed)(void *userdata); /* network or power */
+    void (*limit_changed)(void *userdata);
     void *userdata;
 };
 
@@ -275,6 +276,29 @@ void manager_network_changed(struct manager *manager);
 void manager_power_changed(struct manager *manager);
 /* The machine is about to sleep, or has woken up. When all is put down, power_allow_sleep() is called. */
 void manager_sleeping(struct manager *manager, bool asleep);
+
+/* Who decided the limit of rate that is in force. */
+enum limit_source {
+    LIMIT_OF_CONFIGURATION, /* RateLimit=, or that there is none */
+    LIMIT_OF_SCHEDULE,      /* RateSchedule= */
+    LIMIT_OF_COMMAND,       /* a person, until they say otherwise */
+};
+const char *limit_source_name(enum limit_source source);
+
+struct manager_limit {
+    uint64_t rate; /* bytes a second for all jobs together; 0 = none */
+    enum limit_source source;
+    uint64_t until_usec; /* CLOCK_REALTIME, when it will be another one; 0 = that is not known */
+    uint64_t chosen;     /* by a person; RATE_LIMIT_UNCHOSEN = by nobody */
+};
+void manager_get_limit(const struct manager *manager, struct manager_limit *ret);
+
+/*
+ * Chooses a limit: 0 = none, RATE_LIMIT_UNCHOSEN = as the configuration and its schedule say. It outlives the daemon,
+ * and counts from when it is durable. As manager_add().
+ */
+int manager_set_limit(struct manager *manager, uint64_t rate, manager_done_t done, void *userdata,
+                      struct manager_error *ret_error);
 
 struct store *manager_store(struct manager *manager);
 void manager_describe(struct manager *manager, const struct job *job, struct manager_view *ret);

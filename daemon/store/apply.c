@@ -400,6 +400,9 @@ void apply_command(struct store *store, struct lmdb_txn *txn, struct command *co
     case COMMAND_PROVE:
         command->result = apply_prove(store, txn);
         return;
+    case COMMAND_LIMIT:
+        schema_set_rate_limit(txn, command->rate_limit);
+        return;
     case COMMAND_BATCH_DROP:
         command->result = batch_apply_drop(txn, command);
         return;

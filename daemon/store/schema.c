@@ -199,6 +199,23 @@ uint64_t schema_first_event(struct lmdb_txn *txn)
     return first > 0 ? first : 1;
 }
 
+uint64_t schema_rate_limit(struct lmdb_txn *txn)
+{
+    struct lmdb_bytes value;
+
+    if (!lmdb_get(txn, TABLE_META, LITERAL("rate-limit"), &value) || !schema_is_u64(value))
+        return RATE_LIMIT_UNCHOSEN;
+    return schema_get_u64(value.data);
+}
+
+void schema_set_rate_limit(struct lmdb_txn *txn, uint64_t rate_limit)
+{
+    if (rate_limit == RATE_LIMIT_UNCHOSEN)
+        (void)lmdb_delete(txn, TABLE_META, LITERAL("rate-limit"));
+    else
+        put_number(txn, TABLE_META, LITERAL("rate-limit"), rate_limit);
+}
+
 uint64_t schema_next_id(struct lmdb_txn *txn)
 {
     return get_number(txn, TABLE_META, LITERAL("next-id"));

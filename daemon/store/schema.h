@@ -3,7 +3,8 @@
  * What lies in the tables, and the only code that writes them: an index entry changes in the same transaction as the
  * record that it comes from. Numbers in keys are big endian, so that their order is the order of the numbers.
  *
- *   meta        "magic", "schema", "uuid", "next-id", "next-lane", "first-event" (absent: 1)
+ *   meta        "magic", "schema", "uuid", "next-id", "next-lane", "first-event" (absent: 1),
+ *               "rate-limit" (absent: none was chosen)
  *   counts      owner u32 | state u8                     → jobs u64
  *   jobs        id u64                                   → record (codec.h)
  *   lanes       lane u64                                 → owner u32 | priority u8 | policy u8 | group NUL | host;
@@ -63,6 +64,9 @@ void schema_set_version(struct lmdb_txn *txn, uint64_t version);
 
 /* The sequence of the first event that this queue ever had. */
 uint64_t schema_first_event(struct lmdb_txn *txn);
+/* RATE_LIMIT_UNCHOSEN = none was. */
+uint64_t schema_rate_limit(struct lmdb_txn *txn);
+void schema_set_rate_limit(struct lmdb_txn *txn, uint64_t rate_limit);
 uint64_t schema_next_id(struct lmdb_txn *txn);
 void schema_set_next_id(struct lmdb_txn *txn, uint64_t id);
 

@@ -235,6 +235,20 @@ int store_quarantined_ids(struct store *store, uint64_t *ret_ids, size_t ids_max
     return read.txn.error < 0 ? read.txn.error : (int)count;
 }
 
+int store_rate_limit(struct store *store, uint64_t *ret)
+{
+    _cleanup_read_ struct store_read read = {0};
+
+    int r = store_read_begin(store, &read);
+    if (r < 0)
+        return r;
+    uint64_t rate_limit = schema_rate_limit(&read.txn);
+    if (read.txn.error < 0)
+        return read.txn.error;
+    *ret = rate_limit;
+    return 0;
+}
+
 /* Up to HEADS_MAX entries of the lane on which CURSOR stands. */
 static size_t read_heads(struct lmdb_cursor *cursor, const struct hidden *hidden, uint64_t lane,
                          struct store_candidate *heads, size_t heads_max)

@@ -15,6 +15,7 @@
 #include "core/group.h"
 #include "core/ids.h"
 #include "core/job.h"
+#include "core/settings.h"
 
 #include "base/mailbox.h"
 
@@ -122,6 +123,9 @@ int store_groups(struct store *store,
 
 /* Jobs by stored state of OWNER, or of everybody: kept by the writer, so that counting costs nothing. */
 int store_count(struct store *store, bool any_owner, uid_t owner, uint64_t ret_counts[static JOB_STATES]);
+
+/* The limit of rate that a person chose; RATE_LIMIT_UNCHOSEN where nobody did. */
+int store_rate_limit(struct store *store, uint64_t *ret);
 
 /* Records that could not be decoded and lie in quarantine. */
 int store_quarantined(struct store *store, uint64_t *ret);

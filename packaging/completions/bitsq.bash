@@ -47,7 +47,7 @@ _bitsq()
     local cur prev words cword verb="" i options=""
     local common="--json --json=lines --color --help"
     local verbs="add list show watch wait events pause resume cancel retry remove set reply probe group credential
-        daemon version help"
+        limit daemon version help"
     local states="queued blocked connecting transferring replying retrying paused cancelling done failed cancelled"
 
     local access="--auth --credential --netrc --cert --key-file --cacert --pinned-key --proxy --proxy-credential --noproxy
@@ -128,6 +128,7 @@ _bitsq()
             elif [[ ${words[i + 1]} != list ]]; then
                 _bitsq_complete_groups
             fi ;;
+        limit) mapfile -t COMPREPLY < <(compgen -W "off schedule 200K 500K 1M 2M 5M 10M" -- "$cur") ;;
         daemon) mapfile -t COMPREPLY < <(compgen -W "status start reload restart stop" -- "$cur") ;;
         help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
         list | ls | show) _bitsq_complete_jobs "" ;;

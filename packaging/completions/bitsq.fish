@@ -35,7 +35,7 @@ function __bitsq_verb
     __bitsq_word 1 $argv
 end
 
-set -l verbs add list ls show watch wait events pause resume cancel retry remove set reply probe group credential daemon version help
+set -l verbs add list ls show watch wait events pause resume cancel retry remove set reply probe group credential limit daemon version help
 set -l states queued blocked connecting transferring replying retrying paused cancelling done failed cancelled
 set -l moving queued,blocked,connecting,transferring,replying,retrying
 
@@ -56,6 +56,7 @@ complete -c bitsq -n "not __bitsq_verb $verbs" -a reply -d 'the reply of the app
 complete -c bitsq -n "not __bitsq_verb $verbs" -a probe -d 'can this server take uploads'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a group -d 'limits for sets of jobs'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a credential -d 'keep a password or a token'
+complete -c bitsq -n "not __bitsq_verb $verbs" -a limit -d 'the rate of all jobs together: show it, or choose it'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a daemon -d 'look at the daemon, or steer it'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a version -d 'print the version'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a help -d 'show help'
@@ -143,5 +144,6 @@ complete -c bitsq -n '__bitsq_verb remove' -a '(__bitsq_jobs done,failed,cancell
 complete -c bitsq -n '__bitsq_verb group; and not __bitsq_word 2 list set remove pause resume' -a 'list set remove pause resume'
 complete -c bitsq -n '__bitsq_verb group; and __bitsq_word 2 set remove pause resume' -a '(__bitsq_groups)'
 complete -c bitsq -n '__bitsq_verb group; and __bitsq_word 2 set' -a "(printf '%s=\n' parallel rate window network power)" -d 'setting'
+complete -c bitsq -n '__bitsq_verb limit' -a 'off schedule 200K 500K 1M 2M 5M 10M'
 complete -c bitsq -n '__bitsq_verb daemon' -a 'status start reload restart stop'
 complete -c bitsq -n '__bitsq_verb help' -a "$verbs"

@@ -306,7 +306,7 @@ def test_no_colour_and_no_escapes_where_there_is_no_terminal(queue):
 def test_help_is_an_answer(queue):
     overview = queue.bitsq("help")
     assert overview.code == 0 and overview.err == "" and "add" in overview.out
-    for verb in ("add", "list", "show", "watch", "wait", "pause", "resume", "cancel", "retry", "remove", "daemon"):
+    for verb in ("add", "list", "show", "watch", "wait", "pause", "resume", "cancel", "retry", "remove", "limit", "daemon"):
         assert queue.bitsq("help", verb).code == 0
         assert queue.bitsq(verb, "--help").out == queue.bitsq("help", verb).out
         assert verb in overview.out

@@ -3,6 +3,8 @@
 
 #include "support/unit.h"
 
+#include "base/cleanup.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -341,6 +343,63 @@ static void other_keys_of_a_host_section_are_unknown(void **state)
     config_done(&config);
 }
 
+static void rates_and_their_schedule_are_read(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t rate;
+    } rows[] = {{"", 0}, {"off", 0}, {"200K", 200000}, {"2M", 2000000}, {"8Mbit", 1000000}, {"64Ki", 65536}, {"1", 1}};
+    struct fixture *fixture = *state;
+    char text[96], *message = NULL;
+    struct config config;
+
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        (void)snprintf(text, sizeof(text), "[bitsqd]\nRateLimit=%s\n", rows[i].text);
+        write_file(fixture->path, text);
+        assert_int_equal(config_load(fixture->path, warn, &config, &message), 0);
+        assert_int_equal(config.settings.rate_limit, rows[i].rate);
+        assert_int_equal(config.settings.rate_schedule.count, 0);
+        config_done(&config);
+    }
+    write_file(fixture->path, "[bitsqd]\nRateSchedule=Mon..Fri 08:00-18:00=200K; 22:00-06:00=off\n");
+    assert_int_equal(config_load(fixture->path, warn, &config, &message), 0);
+    assert_int_equal(config.settings.rate_schedule.count, 2);
+    assert_int_equal(config.settings.rate_schedule.spans[0].rate, 200000);
+    assert_string_equal(warned, "");
+    config_done(&config);
+    write_file(fixture->path, "[bitsqd]\nRateSchedule=\n");
+    assert_int_equal(config_load(fixture->path, warn, &config, &message), 0);
+    assert_int_equal(config.settings.rate_schedule.count, 0);
+    config_done(&config);
+}
+
+static void a_rate_that_cannot_be_is_an_error_with_the_remedy(void **state)
+{
+    static const struct {
+        const char *line, *part_of_message;
+    } rows[] = {
+        {"RateLimit=0",
+         ":2: RateLimit=0 is not a valid value; it takes a rate as 200K, 2M or 8Mbit (a second), or off"},
+        {"RateLimit=fast", "or off"},
+        {"RateLimit=2 M", "or off"},
+        {"RateLimit=1000000T", "or off"},
+        {"RateSchedule=08:00..18:00=200K", ":2: RateSchedule=08:00..18:00=200K cannot be read: "},
+        {"RateSchedule=08:00..18:00=200K", "08:00-18:00"},
+        {"RateSchedule=08:00-18:00", "200K"},
+    };
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        struct config config;
+        char text[96], *message = NULL;
+        (void)snprintf(text, sizeof(text), "[bitsqd]\n%s\n", rows[i].line);
+        write_file(fixture->path, text);
+        assert_int_equal(config_load(fixture->path, warn, &config, &message), -EINVAL);
+        assert_non_null(strstr(message, rows[i].part_of_message));
+        free(message);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(no_file_means_the_defaults, set_up, tear_down),
     cmocka_unit_test_setup_teardown(keys_are_read_with_their_units, set_up, tear_down),
@@ -357,6 +416,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_bad_choice_is_an_error_with_file_and_line_and_without_the_value, set_up,
                                     tear_down),
     cmocka_unit_test_setup_teardown(a_pattern_that_matches_no_host_is_refused, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(rates_and_their_schedule_are_read, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(a_rate_that_cannot_be_is_an_error_with_the_remedy, set_up, tear_down),
     cmocka_unit_test_setup_teardown(other_keys_of_a_host_section_are_unknown, set_up, tear_down),
 };
 

@@ -328,6 +328,38 @@ static void an_error_of_the_scheduler_ends_the_walk(void **state)
     assert_int_equal(store_lanes(fixture->store, 1, on_lane, &lanes), -ENOENT);
 }
 
+static void choose_rate_limit(struct fixture *fixture, uint64_t rate_limit)
+{
+    _cleanup_(command_free_p) struct command *command = command_new(COMMAND_LIMIT, 0);
+
+    assert_non_null(command);
+    command->rate_limit = rate_limit;
+    assert_int_equal(fixture_run(fixture, command)->result, 0);
+}
+
+static uint64_t chosen_rate_limit(struct fixture *fixture)
+{
+    uint64_t rate_limit = 77;
+
+    assert_int_equal(store_rate_limit(fixture->store, &rate_limit), 0);
+    return rate_limit;
+}
+
+static void the_rate_limit_that_was_chosen_is_kept(void **state)
+{
+    static const uint64_t limits[] = {200000, 0, UINT64_C(1) << 40, RATE_LIMIT_UNCHOSEN, RATE_LIMIT_UNCHOSEN};
+    struct fixture *fixture = *state;
+
+    assert_true(chosen_rate_limit(fixture) == RATE_LIMIT_UNCHOSEN);
+    for (size_t i = 0; i < ELEMENTS(limits); i++) {
+        choose_rate_limit(fixture, limits[i]);
+        assert_true(chosen_rate_limit(fixture) == limits[i]);
+        fixture_close(fixture);
+        fixture_open(fixture);
+        assert_true(chosen_rate_limit(fixture) == limits[i]);
+    }
+}
+
 #define OPEN(test) cmocka_unit_test_setup_teardown(test, fixture_setup_open, fixture_teardown)
 
 static const struct CMUnitTest tests[] = {
@@ -343,6 +375,7 @@ static const struct CMUnitTest tests[] = {
     OPEN(a_lane_lives_as_long_as_its_runnable_jobs),
     OPEN(a_job_that_retries_is_due_at_its_next_attempt),
     OPEN(an_error_of_the_scheduler_ends_the_walk),
+    OPEN(the_rate_limit_that_was_chosen_is_kept),
 };
 
 UNIT_MAIN(tests);
