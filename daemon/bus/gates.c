@@ -130,3 +130,28 @@ int job_method_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
     }
     return 1;
 }
+
+int manager_get_network(sd_bus *bus, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    const struct peer *peer = userdata;
+    struct manager_world world;
+
+    (void)bus, (void)path, (void)interface, (void)property, (void)error;
+    manager_get_world(peer->server->manager, &world);
+    return sd_bus_message_append(reply, "a{sv}", 5, "known", "b", world.network_known, "connected", "b",
+                                 world.connected, "device", "s", world.device, "connectivity", "s", world.connectivity,
+                                 "metered", "s", world.metered);
+}
+
+int manager_get_power(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                      void *userdata, sd_bus_error *error)
+{
+    const struct peer *peer = userdata;
+    struct manager_world world;
+
+    (void)bus, (void)path, (void)interface, (void)property, (void)error;
+    manager_get_world(peer->server->manager, &world);
+    return sd_bus_message_append(reply, "a{sv}", 3, "known", "b", world.power_known, "on_battery", "b",
+                                 world.on_battery, "percent", "u", world.percent);
+}

@@ -218,6 +218,13 @@ static void on_limit(void *userdata)
     emit_manager_properties(userdata, names);
 }
 
+static void on_world(void *userdata)
+{
+    char *names[] = {MANAGER_PROPERTY_NETWORK, MANAGER_PROPERTY_POWER, NULL};
+
+    emit_manager_properties(userdata, names);
+}
+
 void signals_observe(struct bus_server *server)
 {
     manager_set_observer(server->manager, &(struct manager_observer){
@@ -229,6 +236,7 @@ void signals_observe(struct bus_server *server)
                                               .gates_changed = on_gates,
                                               .degraded_changed = on_degraded,
                                               .limit_changed = on_limit,
+                                              .world_changed = on_world,
                                               .userdata = server,
                                           });
 }

@@ -189,13 +189,25 @@ static void say_slot(struct words *words)
 
 static void say_rate(struct words *words)
 {
-    char size[SIZE_TEXT_MAX];
-    uint64_t rate = words->job->options.rate_bytes;
+    const struct group *group = manager_find_group(words->manager, words->job->owner, words->job->group);
+    const struct {
+        uint64_t rate;
+        const char *whom;
+    } limits[] = {{words->job->options.rate_bytes, "for this job"},
+                  {group ? group->rate_bytes : 0, "for its group"},
+                  {words->manager->limit.rate, "for all jobs"}};
+    size_t used = 0;
 
-    if (rate == 0)
-        say(words, "no limit of its own");
-    else
-        (void)snprintf(words->text, GATE_TEXT_MAX, "at most %s/s for this job", text_size(rate, size));
+    for (size_t i = 0; i < ELEMENTS(limits); i++) {
+        char size[SIZE_TEXT_MAX];
+        if (limits[i].rate == 0)
+            continue;
+        int n = snprintf(words->text + used, GATE_TEXT_MAX - used, "%sat most %s/s %s", used > 0 ? ", " : "",
+                         text_size(limits[i].rate, size), limits[i].whom);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    if (used == 0)
+        say(words, "no limit");
 }
 
 static void say_retry(struct words *words, enum gate gate)

@@ -216,6 +216,7 @@ static void on_changed(struct command *command, void *userdata)
     grouping->done(grouping->userdata, &result);
     free(grouping);
     manager_reschedule(manager);
+    pacing_limits_changed(manager);
 }
 
 static int submit(struct manager *manager, uid_t caller, enum command_type type, const struct group_change *change,

@@ -7,6 +7,7 @@
  * timer of the kernel fires at the next boundary, at the latest an hour from now, as the zone of the machine may have
  * been changed, and at once when the clock is set.
  */
+#include "manager/gates.h"
 #include "manager/internal.h"
 #include "manager/log.h"
 
@@ -20,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define NEVER_SEC       INT64_C(7258118400)             /* the year 2200 */
 #define EDGES_MAX       (2 * 7 * WINDOW_SPANS_MAX + 16) /* of a schedule in a week, and changes of the zone */
 #define LOOK_AGAIN_USEC USEC_PER_HOUR
 
@@ -36,24 +38,13 @@ const char *limit_source_name(enum limit_source source)
     return "";
 }
 
-static int64_t zone_offset(void *userdata, int64_t unix_sec)
-{
-    time_t at = (time_t)unix_sec;
-    struct tm local;
-
-    (void)userdata;
-    return localtime_r(&at, &local) ? local.tm_gmtoff : 0;
-}
-
-static const struct window_zone local_zone = {.offset = zone_offset};
-
 /* What the configuration says at USEC, and until when that is certain. */
 static void configured_at(const struct settings *settings, uint64_t usec, struct manager_limit *ret)
 {
     struct window_state state = {.until_usec = USEC_INFINITY};
 
     if (settings->rate_schedule.count > 0)
-        window_at(&settings->rate_schedule, &local_zone, usec, &state);
+        window_at(&settings->rate_schedule, &manager_zone, usec, &state);
     ret->rate = state.is_open ? state.rate : settings->rate_limit;
     ret->source = state.is_open ? LIMIT_OF_SCHEDULE : LIMIT_OF_CONFIGURATION;
     ret->until_usec = state.until_usec;
@@ -77,7 +68,8 @@ static uint64_t until_usec(const struct settings *settings, const struct manager
 
 static void arm_clock(struct manager *manager, uint64_t now_usec, uint64_t until)
 {
-    struct itimerspec when = {0};
+    /* Also where no boundary comes: that the clock was set is news for the windows of jobs. */
+    struct itimerspec when = {.it_value = {.tv_sec = NEVER_SEC}};
 
     if (until != USEC_INFINITY) {
         uint64_t latest = usec_add(now_usec, LOOK_AGAIN_USEC);
@@ -143,6 +135,7 @@ static int on_clock(sd_event_source *source, int fd, uint32_t revents, void *use
     /* ECANCELED says that the clock was set: all the same, what holds is looked at anew. */
     (void)!read(fd, &times, sizeof(times));
     limit_evaluate(userdata);
+    manager_reschedule(userdata); /* windows of jobs go by that clock, too */
     return 0;
 }
 

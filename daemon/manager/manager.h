@@ -274,6 +274,15 @@ int manager_count(struct manager *manager, uid_t owner, uint64_t ret_counts[stat
 /* What the machine says has changed: routes, addresses, what NetworkManager knows; or power. */
 void manager_network_changed(struct manager *manager);
 void manager_power_changed(struct manager *manager);
+/* For people. */
+struct manager_world {
+    bool network_known, connected;
+    char device[16];
+    const char *connectivity, *metered; /* "unknown", "none", "portal", "limited", "full"; "unknown", "no", "yes" */
+    bool power_known, on_battery;
+    uint32_t percent;
+};
+void manager_get_world(const struct manager *manager, struct manager_world *ret);
 /* The machine is about to sleep, or has woken up. When all is put down, power_allow_sleep() is called. */
 void manager_sleeping(struct manager *manager, bool asleep);
 

@@ -15,6 +15,7 @@ struct pacing_group {
     LIST_ENTRY(pacing_group) entry;
     struct rate_bucket bucket;
     unsigned users;
+    uid_t owner;
     char name[JOB_GROUP_MAX + 1];
 };
 
@@ -23,10 +24,16 @@ static uint64_t now_usec(void)
     return moment_now().monotonic_usec;
 }
 
-/* The one place where it is said which limits hold for a job. None but the one of all can be chosen yet. */
+/* The one place where it is said which limits hold for a job, beside the one of all. */
 static void pacing_limits_of(const struct runner *runner, struct pacing_limits *ret)
 {
-    *ret = (struct pacing_limits){.job_rate = 0, .group_name = runner->job->group, .group_rate = 0};
+    const struct job *job = runner->job;
+    const struct group *group = manager_find_group(runner->manager, job->owner, job->group);
+
+    *ret = (struct pacing_limits){.job_rate = job->options.rate_bytes,
+                                  .owner = job->owner,
+                                  .group_name = job->group,
+                                  .group_rate = group ? group->rate_bytes : 0};
 }
 
 /* ---- the timer ---- */
@@ -86,13 +93,13 @@ void pacing_done(struct manager *manager)
 
 /* ---- groups ---- */
 
-static struct pacing_group *find_group(struct manager *manager, const char *name)
+static struct pacing_group *find_group(struct manager *manager, uid_t owner, const char *name)
 {
     struct pacing_group *group;
 
     LIST_FOREACH(group, &manager->pacing.groups, entry)
     {
-        if (strcmp(group->name, name) == 0)
+        if (group->owner == owner && strcmp(group->name, name) == 0)
             return group;
     }
     return NULL;
@@ -103,11 +110,12 @@ static int take_group(struct manager *manager, const struct pacing_limits *limit
     struct pacing_group *group = NULL;
 
     if (limits->group_rate != 0) {
-        group = find_group(manager, limits->group_name);
+        group = find_group(manager, limits->owner, limits->group_name);
         if (!group) {
             group = calloc(1, sizeof(*group));
             if (!group)
                 return -ENOMEM;
+            group->owner = limits->owner;
             (void)text_copy(group->name, sizeof(group->name), limits->group_name);
             group->bucket.parent = &manager->pacing.all;
             LIST_INSERT_HEAD(&manager->pacing.groups, group, entry);

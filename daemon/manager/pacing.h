@@ -35,6 +35,7 @@ struct pacing_flow {
 /* What holds for a job beside the limit of all; 0 = no limit. */
 struct pacing_limits {
     uint64_t job_rate;
+    uid_t owner; /* of the group */
     const char *group_name;
     uint64_t group_rate;
 };

@@ -392,8 +392,12 @@ void runner_job_changed(struct runner *runner, struct job *job)
 {
     struct session_input in = {.event = SESSION_EVENT_SUSPEND};
 
+    bool other_rate =
+        runner->job->options.rate_bytes != job->options.rate_bytes || strcmp(runner->job->group, job->group) != 0;
     job_free(runner->job);
     runner->job = job;
+    if (other_rate)
+        pacing_limits_changed(runner->manager);
     if (!runner->begun) {
         runner->forsaken = job->state == JOB_PAUSED || job->state == JOB_FAILED;
         runner->session.record.cancel_requested_usec = job->session.cancel_requested_usec;

@@ -9,6 +9,8 @@
 #include "sense/network.h"
 #include "sense/power.h"
 
+#include <string.h>
+
 /* Whether packets of RUNNER can still go the way they went: its own address may have vanished with a link or a VPN. */
 static bool lost_its_address(const struct manager *manager, const struct runner *runner)
 {
@@ -70,4 +72,30 @@ void manager_sleeping(struct manager *manager, bool asleep)
     manager->network_returned_usec = manager_now(manager).monotonic_usec;
     destinations_forgive(manager);
     manager_reschedule(manager);
+}
+
+void manager_get_world(const struct manager *manager, struct manager_world *ret)
+{
+    static const char *const connectivity[] = {
+        [CONNECTIVITY_UNKNOWN] = "unknown", [CONNECTIVITY_NONE] = "none", [CONNECTIVITY_PORTAL] = "portal",
+        [CONNECTIVITY_LIMITED] = "limited", [CONNECTIVITY_FULL] = "full",
+    };
+    static const char *const metered[] = {[METERED_UNKNOWN] = "unknown", [METERED_NO] = "no", [METERED_YES] = "yes"};
+    struct network_path path = {.has_route = true};
+    struct power_state power = {.percent = 100};
+
+    if (manager->network)
+        network_path(manager->network, "", &path);
+    if (manager->power)
+        power_get(manager->power, &power);
+    *ret = (struct manager_world){
+        .network_known = manager->network != NULL,
+        .connected = path.has_route,
+        .connectivity = connectivity[path.connectivity],
+        .metered = metered[path.metered],
+        .power_known = power.known,
+        .on_battery = power.on_battery,
+        .percent = power.percent,
+    };
+    memcpy(ret->device, path.device, sizeof(ret->device));
 }

@@ -46,7 +46,7 @@ _bitsq()
 {
     local cur prev words cword verb="" i options=""
     local common="--json --json=lines --color --help"
-    local verbs="add list show watch wait events pause resume cancel retry remove set reply probe group credential
+    local verbs="add list show why watch wait events pause resume cancel retry remove run set reply probe group credential
         limit daemon version help"
     local states="queued blocked connecting transferring replying retrying paused cancelling done failed cancelled"
 
@@ -78,18 +78,24 @@ _bitsq()
         --for) mapfile -t COMPREPLY < <(compgen -W "done started" -- "$cur"); return ;;
         -p | --priority) mapfile -t COMPREPLY < <(compgen -W "foreground high normal low" -- "$cur"); return ;;
         --if-exists) mapfile -t COMPREPLY < <(compgen -W "keep replace fail" -- "$cur"); return ;;
+        --network) mapfile -t COMPREPLY < <(compgen -W "any unmetered" -- "$cur"); return ;;
+        --power) mapfile -t COMPREPLY < <(compgen -W "any ac 30%" -- "$cur"); return ;;
+        --source-changed) mapfile -t COMPREPLY < <(compgen -W "fail restart" -- "$cur"); return ;;
+        --ignore) mapfile -t COMPREPLY < <(compgen -W "time window network metered power group retry source credential" -- "$cur"); return ;;
         --empty) mapfile -t COMPREPLY < <(compgen -W "send refuse" -- "$cur"); return ;;
         --auth) mapfile -t COMPREPLY < <(compgen -W "basic digest ntlm negotiate bearer" -- "$cur"); return ;;
         --method-override) mapfile -t COMPREPLY < <(compgen -W "bits_post post post-only" -- "$cur"); return ;;
         --credential | --proxy-credential) _bitsq_complete_credentials; return ;;
         --from-file | --url-file | --cert | --key-file | --cacert | --header-file | --token-file | -o | --output) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-        -n | --name | --key | --fragment-size | --retry-delay | --no-progress-timeout | --timeout | --proxy | \
+        -n | --name | --key | --rate | --not-before | --deadline | --window | --fragment-size | --retry-delay | --no-progress-timeout | --timeout | --proxy | \
             --pinned-key | --noproxy | --user-agent | --protocol-guid | --user | --hosts | --token-command) return ;;
     esac
 
     case $verb in
         add) options="--name --group --priority --reply --hold --wait --quiet --from-file --null --key --if-exists
+            --rate --not-before --deadline --window --network --power --source-changed
             --fragment-size --retry-delay --no-progress-timeout --url-file --empty --dry-run $access" ;;
+        run) options="--ignore" ;;
         set) options="--state --group --all --quiet --yes --url-file" ;;
         reply) options="--output --quiet" ;;
         events) options="--since --follow" ;;
@@ -109,7 +115,8 @@ _bitsq()
         add) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
         set)
             _bitsq_complete_jobs queued,blocked,connecting,transferring,replying,retrying,paused,failed
-            local keys="--priority --group --name --url --retry-delay --no-progress-timeout --fragment-size $access"
+            local keys="--priority --group --name --url --rate --not-before --deadline --window --network --power
+                --source-changed --retry-delay --no-progress-timeout --fragment-size $access"
             mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -S = -W "${keys//--/}" -- "$cur")
             [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace ;;
         reply) _bitsq_complete_jobs done,replying ;;
@@ -131,7 +138,7 @@ _bitsq()
         limit) mapfile -t COMPREPLY < <(compgen -W "off schedule 200K 500K 1M 2M 5M 10M" -- "$cur") ;;
         daemon) mapfile -t COMPREPLY < <(compgen -W "status start reload restart stop" -- "$cur") ;;
         help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
-        list | ls | show) _bitsq_complete_jobs "" ;;
+        list | ls | show | why | run) _bitsq_complete_jobs "" ;;
         watch | wait) _bitsq_complete_jobs queued,blocked,connecting,transferring,replying,retrying,paused,cancelling ;;
         pause) _bitsq_complete_jobs queued,blocked,connecting,transferring,replying,retrying ;;
         resume) _bitsq_complete_jobs paused ;;

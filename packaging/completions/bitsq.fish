@@ -35,7 +35,7 @@ function __bitsq_verb
     __bitsq_word 1 $argv
 end
 
-set -l verbs add list ls show watch wait events pause resume cancel retry remove set reply probe group credential limit daemon version help
+set -l verbs add list ls show why watch wait events pause resume cancel retry remove run set reply probe group credential limit daemon version help
 set -l states queued blocked connecting transferring replying retrying paused cancelling done failed cancelled
 set -l moving queued,blocked,connecting,transferring,replying,retrying
 
@@ -43,6 +43,8 @@ complete -c bitsq -f
 complete -c bitsq -n "not __bitsq_verb $verbs" -a add -d 'queue uploads'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a list -d 'table of jobs'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a show -d 'everything about a job'
+complete -c bitsq -n "not __bitsq_verb $verbs" -a why -d 'why a job waits'
+complete -c bitsq -n "not __bitsq_verb $verbs" -a run -d 'try a job now, past what holds it back'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a watch -d 'live view'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a wait -d 'block until jobs are done'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a pause -d 'stop jobs for now'
@@ -75,6 +77,15 @@ complete -c bitsq -n '__bitsq_verb add' -l from-file -r -F -d 'files from a list
 complete -c bitsq -n '__bitsq_verb add' -s 0 -l null -d 'entries end with NUL'
 complete -c bitsq -n '__bitsq_verb add' -l key -x -d 'a name that makes adding twice safe'
 complete -c bitsq -n '__bitsq_verb add' -l if-exists -x -a 'keep replace fail' -d 'what if the key is there'
+complete -c bitsq -n '__bitsq_verb add' -l rate -x -d 'at most so many bytes a second'
+complete -c bitsq -n '__bitsq_verb add' -l not-before -x -d 'wait until then'
+complete -c bitsq -n '__bitsq_verb add' -l deadline -x -d 'what is not done by then has failed'
+complete -c bitsq -n '__bitsq_verb add' -l window -x -d 'hours of the week'
+complete -c bitsq -n '__bitsq_verb add' -l network -x -a 'any unmetered' -d 'which networks may be used'
+complete -c bitsq -n '__bitsq_verb add' -l power -x -a 'any ac 30%' -d 'mains, or a charge that will do'
+complete -c bitsq -n '__bitsq_verb add' -l source-changed -x -a 'fail restart' -d 'what if the file changes'
+complete -c bitsq -n '__bitsq_verb run' -l ignore -x -a 'time window network metered power group retry source credential' -d 'past these gates alone'
+complete -c bitsq -n '__bitsq_verb run why' -a "(__bitsq_jobs $moving,paused)"
 complete -c bitsq -n '__bitsq_verb add' -l fragment-size -x -d 'bytes of one request, MIN:MAX'
 complete -c bitsq -n '__bitsq_verb add' -l retry-delay -x -d 'first pause after an error'
 complete -c bitsq -n '__bitsq_verb add' -l no-progress-timeout -x -d 'give up after so long'
@@ -104,7 +115,7 @@ complete -c bitsq -n '__bitsq_verb add probe' -l reply-other-host -d 'the reply 
 complete -c bitsq -n '__bitsq_verb add probe' -l at-most-once -d 'never upload twice, also where the end is unclear'
 complete -c bitsq -n '__bitsq_verb add probe' -l credentials-over-http -d 'send tokens also without TLS'
 
-set -l settings priority group name url retry-delay no-progress-timeout fragment-size \
+set -l settings priority group name url rate not-before deadline window network power source-changed retry-delay no-progress-timeout fragment-size \
     auth credential netrc cert key-file cacert pinned-key \
     proxy proxy-credential noproxy header-file user-agent method-override protocol-guid \
     lenient-ack restart-on-ambiguous reply-strict reply-other-host at-most-once credentials-over-http

@@ -60,6 +60,7 @@ class Home:
             "BITSQ_DAEMON": str(BITSQD), **tree.SANITIZERS,
         }
         self.daemons = []
+        self.wrapper = []  # what the daemon is started with, as ["ip", "netns", "exec", NAME]
         self.message_bus = None  # the address of the bus that callers of the daemon are to take
         self.config()
 
@@ -160,7 +161,7 @@ class Daemon:
     def start(self, wait=True, **popen):
         assert self.process is None
         with open(self.home.log, "ab") as log:
-            self.process = subprocess.Popen([BITSQD, *self.arguments], env=self.home.env, cwd="/", stderr=log,
+            self.process = subprocess.Popen([*self.home.wrapper, BITSQD, *self.arguments], env=self.home.env, cwd="/", stderr=log,
                                             stdin=subprocess.DEVNULL, stdout=log, **popen)
         if wait:
             poll(self.is_ready, lambda: f"the daemon can be called\n{self.home.logs()}")
