@@ -54,6 +54,7 @@ DEFINE_CLEANUP(bitsq_event *, bitsq_event_free);
 DEFINE_CLEANUP(bitsq_daemon *, bitsq_daemon_free);
 DEFINE_CLEANUP(bitsq_probe *, bitsq_probe_free);
 DEFINE_CLEANUP(bitsq_gates *, bitsq_gates_free);
+DEFINE_CLEANUP(bitsq_totals *, bitsq_totals_free);
 
 /* ---- report.c ---- */
 
@@ -98,6 +99,7 @@ int verb_remove(struct cli *cli, int argc, char **argv);
 int verb_set(struct cli *cli, int argc, char **argv);
 int verb_events(struct cli *cli, int argc, char **argv);
 int verb_reply(struct cli *cli, int argc, char **argv);
+int verb_stats(struct cli *cli, int argc, char **argv);
 int verb_probe(struct cli *cli, int argc, char **argv);
 int verb_group(struct cli *cli, int argc, char **argv);
 int verb_credential(struct cli *cli, int argc, char **argv);

@@ -49,6 +49,7 @@ typedef struct bitsq_gates bitsq_gates;             /* why a job waits */
 typedef struct bitsq_groups bitsq_groups;           /* a snapshot of the groups and their settings */
 typedef struct bitsq_event bitsq_event;             /* something that happened in the queue */
 typedef struct bitsq_daemon bitsq_daemon;           /* a snapshot of what the daemon says about itself */
+typedef struct bitsq_totals bitsq_totals;           /* what the queue has done so far */
 typedef struct bitsq_probe bitsq_probe;             /* what was found out about a server */
 
 /* The version of this library, "0.1.0". */
@@ -482,6 +483,21 @@ uint64_t bitsq_daemon_get_rate_limit_until(const bitsq_daemon *daemon);
  * schedule say. It is in force, and durable, when this returns. InvalidArgument; Degraded where it cannot be written.
  */
 int bitsq_client_set_rate_limit(bitsq_client *client, uint64_t rate_limit);
+
+/*
+ * What the caller's jobs came to since the queue was made. The figures grow when jobs end, and removing jobs lowers
+ * none; they outlive the daemon.
+ */
+int bitsq_client_get_totals(bitsq_client *client, bitsq_totals **ret_totals);
+bitsq_totals *bitsq_totals_free(bitsq_totals *totals);
+uint64_t bitsq_totals_get_since(const bitsq_totals *totals); /* when the counting began */
+/* How often jobs ended so; one that is tried again ends again. */
+uint64_t bitsq_totals_get_done(const bitsq_totals *totals);
+uint64_t bitsq_totals_get_failed(const bitsq_totals *totals);
+uint64_t bitsq_totals_get_cancelled(const bitsq_totals *totals);
+/* Bytes of jobs that have ended: those that servers have acknowledged, and those that were sent more than once. */
+uint64_t bitsq_totals_get_uploaded(const bitsq_totals *totals);
+uint64_t bitsq_totals_get_resent(const bitsq_totals *totals);
 
 /* Makes the daemon read its configuration again. InvalidArgument with file and line; the old one stays in force then.
  */

@@ -186,6 +186,7 @@ static int change_url(struct job *job, const struct job_change *change)
         return r;
     job->session =
         (struct session_record){.resent_bytes = job->session.resent_bytes, .sent_bytes = job->session.sent_bytes};
+    job->counted_uploaded_bytes = 0;
     job->attempts = 0;
     job->retry_delay_usec = 0;
     if (job->state == JOB_RETRYING) {

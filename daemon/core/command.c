@@ -52,6 +52,7 @@ static void forget_session(struct job *job)
     job->session = (struct session_record){.resent_bytes = job->session.resent_bytes,
                                            .sent_bytes = job->session.sent_bytes,
                                            .sent_high_offset = job->session.sent_high_offset};
+    job->counted_uploaded_bytes = 0; /* another file from now on */
 }
 
 /* The job begins anew as far as its errors go; its session is kept. */

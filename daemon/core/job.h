@@ -94,13 +94,14 @@ struct job {
     bool confirmed;         /* done: the server said so itself */
     uint32_t attempts;      /* errors since the last progress, 0 = none */
     uint32_t attempts_total;
-    uint64_t retry_delay_usec;  /* the last delay of the back-off */
-    uint64_t next_attempt_usec; /* CLOCK_REALTIME, while retrying */
-    uint64_t created_usec;      /* CLOCK_REALTIME */
-    uint64_t queued_usec;       /* its place in the lane */
-    uint64_t started_usec;      /* first request; 0 = never */
-    uint64_t finished_usec;     /* final state reached; 0 = not */
-    uint64_t revision;          /* counts the changes of this record */
+    uint64_t retry_delay_usec;                             /* the last delay of the back-off */
+    uint64_t next_attempt_usec;                            /* CLOCK_REALTIME, while retrying */
+    uint64_t created_usec;                                 /* CLOCK_REALTIME */
+    uint64_t queued_usec;                                  /* its place in the lane */
+    uint64_t started_usec;                                 /* first request; 0 = never */
+    uint64_t finished_usec;                                /* final state reached; 0 = not */
+    uint64_t counted_uploaded_bytes, counted_resent_bytes; /* what the totals have of it already; see totals.h */
+    uint64_t revision;                                     /* counts the changes of this record */
     uint64_t run;           /* random number of the daemon run that last worked on it: another one = restarted since */
     char server[64];        /* what the server called itself */
     char address[64];       /* of the last connection */

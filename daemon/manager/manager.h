@@ -268,6 +268,9 @@ void manager_explain(struct manager *manager, const struct job *job, struct mana
 
 int manager_verb_parse(const char *text, enum job_verb *ret);
 
+/* As store_totals(), with times as the wall clock shows them. */
+int manager_totals(struct manager *manager, uid_t owner, struct totals *ret);
+
 /* Jobs of OWNER by the state that people see. */
 int manager_count(struct manager *manager, uid_t owner, uint64_t ret_counts[static SHOWN_STATES]);
 

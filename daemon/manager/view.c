@@ -230,6 +230,18 @@ int manager_count(struct manager *manager, uid_t owner, uint64_t ret_counts[stat
     return 0;
 }
 
+int manager_totals(struct manager *manager, uid_t owner, struct totals *ret)
+{
+    struct totals totals;
+
+    int r = store_totals(manager->store, owner, &totals);
+    if (r < 0)
+        return r;
+    totals.since_usec = manager_wall_usec(manager, totals.since_usec);
+    *ret = totals;
+    return 0;
+}
+
 struct store *manager_store(struct manager *manager)
 {
     return manager->store;

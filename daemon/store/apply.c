@@ -4,6 +4,7 @@
 #include "store/group.h"
 #include "store/internal.h"
 #include "store/journal.h"
+#include "store/totals.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -218,7 +219,7 @@ static int give_key_up(struct lmdb_txn *txn, const struct command *command, stru
     else if ((r = job_apply(after, &cancel, &effect, &item->reason)) < 0)
         return r;
     free(TAKE_PTR(after->key));
-    r = schema_put_job(txn, before, after);
+    r = totals_put_job(txn, before, after);
     if (r < 0)
         return r;
     bulks_touch(txn, bulks, covering, id);
@@ -363,7 +364,7 @@ int apply_item(struct store *store, struct lmdb_txn *txn, const struct command *
     item->before = after->state;
     r = job_apply(after, command, &effect, &item->reason);
     if (r == 0 && effect == JOB_UPDATED)
-        r = schema_put_job(txn, before, after);
+        r = totals_put_job(txn, before, after);
     if (r == 0 && effect == JOB_REMOVED)
         schema_remove_job(txn, before);
     if (r == 0 && effect != JOB_UNCHANGED && !journal_counts(command->items_count))

@@ -36,6 +36,8 @@ static const struct record_field fields[] = {
     MEMBER(23, TEXT, server),
     MEMBER(24, TEXT, address),
     MEMBER(25, NUMBER, run),
+    MEMBER(26, NUMBER, counted_uploaded_bytes),
+    MEMBER(27, NUMBER, counted_resent_bytes),
 
     MEMBER(30, NUMBER, identity.size_bytes),
     MEMBER(31, NUMBER, identity.mtime_sec),

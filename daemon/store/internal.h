@@ -74,7 +74,7 @@ int query_run(struct store *store, struct lmdb_txn *txn, const struct bulks *thr
               uint64_t *ret_next);
 
 /* migrate.c: brings a queue of schema VERSION, whose tables are open, to SCHEMA_VERSION and opens the rest. */
-int migrate_queue(struct lmdb *env, uint64_t version);
+int migrate_queue(struct lmdb *env, uint64_t version, uint64_t now_usec);
 
 /* recover.c: finds, creates or replaces the queue. */
 int recover_queue(const struct store_options *options, const struct store_sizes *sizes, const char *folder,

@@ -34,6 +34,7 @@ static const char *const table_names[] = {
     [TABLE_BULKS] = "bulks",
     [TABLE_GROUPS_SETTINGS] = "groups-settings",
     [TABLE_DEADLINES] = "deadlines",
+    [TABLE_TOTALS] = "totals",
 };
 static_assert(ELEMENTS(table_names) == LMDB_TABLES, "every table has a name");
 

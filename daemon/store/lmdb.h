@@ -37,8 +37,9 @@ enum lmdb_table {
     TABLE_BULKS,
     TABLE_GROUPS_SETTINGS,
     TABLE_DEADLINES,
+    TABLE_TOTALS,
 };
-#define LMDB_TABLES 16
+#define LMDB_TABLES 17
 
 #define LMDB_FILE "data.mdb"
 

@@ -4,6 +4,7 @@
  * so: after a kill in between the old version, or this one, begins again from what it knows.
  */
 #include "store/internal.h"
+#include "store/totals.h"
 
 #include <errno.h>
 #include <string.h>
@@ -55,23 +56,24 @@ static int from_1(struct lmdb *env)
     return r;
 }
 
-/* The table of groups' settings is new, and nobody has set any. */
-static int from_2(struct lmdb *env)
+/* The tables of groups' settings and of totals are new: nobody has set any, and what has ended before is not known. */
+static int from_2(struct lmdb *env, uint64_t now_usec)
 {
     struct lmdb_txn txn;
 
     lmdb_begin_write(env, &txn);
+    totals_begin(&txn, now_usec);
     schema_set_version(&txn, 3);
     return lmdb_commit(&txn);
 }
 
-int migrate_queue(struct lmdb *env, uint64_t version)
+int migrate_queue(struct lmdb *env, uint64_t version, uint64_t now_usec)
 {
     int r = version < SCHEMA_VERSION ? lmdb_create_tables(env) : 0;
 
     if (r == 0 && version < 2)
         r = from_1(env);
     if (r == 0 && version < 3)
-        r = from_2(env);
+        r = from_2(env, now_usec);
     return r;
 }

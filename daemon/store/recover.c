@@ -18,6 +18,7 @@
 #include "store/batch.h"
 #include "store/check.h"
 #include "store/internal.h"
+#include "store/totals.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -85,6 +86,7 @@ static int fill_new(struct recovery *recovery, uint64_t first_id, uint64_t first
         return r;
     lmdb_begin_write(env, &txn);
     schema_create(&txn, recovery->marker.uuid, first_id, first_event);
+    totals_begin(&txn, recovery->options->now.realtime_usec);
     return lmdb_commit(&txn);
 }
 
@@ -251,7 +253,7 @@ static int open_env(struct recovery *recovery, struct lmdb **ret)
         say(recovery, "a table of the queue was missing");
         return r;
     }
-    r = migrate_queue(env, version);
+    r = migrate_queue(env, version, recovery->options->now.realtime_usec);
     if (r < 0)
         return fail(recovery, r, "the queue of an older version could not be brought up to date");
     *ret = TAKE_PTR(env);

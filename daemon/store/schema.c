@@ -77,6 +77,12 @@ bool schema_has_group_entry(const struct job *job)
     return strcmp(job->group, "default") != 0;
 }
 
+void schema_key_owner(struct schema_key *key, uid_t owner)
+{
+    key->size = 0;
+    key_add_number(key, owner, 4);
+}
+
 void schema_key_group_settings(struct schema_key *key, uid_t owner, const char *group)
 {
     key->size = 0;
@@ -214,6 +220,16 @@ void schema_set_rate_limit(struct lmdb_txn *txn, uint64_t rate_limit)
         (void)lmdb_delete(txn, TABLE_META, LITERAL("rate-limit"));
     else
         put_number(txn, TABLE_META, LITERAL("rate-limit"), rate_limit);
+}
+
+uint64_t schema_totals_since(struct lmdb_txn *txn)
+{
+    return get_number(txn, TABLE_META, LITERAL("totals-since"));
+}
+
+void schema_set_totals_since(struct lmdb_txn *txn, uint64_t usec)
+{
+    put_number(txn, TABLE_META, LITERAL("totals-since"), usec);
 }
 
 uint64_t schema_next_id(struct lmdb_txn *txn)

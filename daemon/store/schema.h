@@ -4,7 +4,7 @@
  * record that it comes from. Numbers in keys are big endian, so that their order is the order of the numbers.
  *
  *   meta        "magic", "schema", "uuid", "next-id", "next-lane", "first-event" (absent: 1),
- *               "rate-limit" (absent: none was chosen)
+ *               "rate-limit" (absent: none was chosen), "totals-since"
  *   counts      owner u32 | state u8                     → jobs u64
  *   jobs        id u64                                   → record (codec.h)
  *   lanes       lane u64                                 → owner u32 | priority u8 | policy u8 | group NUL | host;
@@ -21,6 +21,7 @@
  *   batches     batch u64                                → record
  *   bulks       bulk u64                                 → record
  *   groups-settings   owner u32 | name                   → record (group.h)
+ *   totals      owner u32                                → record (totals.h)
  *
  * Example: job 7 of user 1000, ready since t, group "default", normal priority, for host "up.example:443":
  *   jobs[7], state[1000|1|7], counts[1000|1] + 1, lane-ids[1000|2|0|default\0up.example:443] = 3, sched[3|t|7]
@@ -33,7 +34,7 @@
 #include "store/lmdb.h"
 #include "store/store.h"
 
-#define SCHEMA_VERSION    3 /* 1 had no groups, events, batches and bulks; 2 no groups-settings and deadlines */
+#define SCHEMA_VERSION    3 /* 1 had no groups, events, batches and bulks; 2 no groups-settings, deadlines and totals */
 #define SCHEMA_UUID_BYTES 16
 
 struct schema_key {
@@ -46,6 +47,7 @@ void schema_key_state(struct schema_key *key, uid_t owner, enum job_state state,
 void schema_key_sched(struct schema_key *key, uint64_t lane, uint64_t due_usec, uint64_t id);
 void schema_key_key(struct schema_key *key, uid_t owner, const char *text);
 void schema_key_group(struct schema_key *key, uid_t owner, const char *group, uint64_t id);
+void schema_key_owner(struct schema_key *key, uid_t owner);
 void schema_key_group_settings(struct schema_key *key, uid_t owner, const char *group);
 void schema_key_deadline(struct schema_key *key, uint64_t deadline_usec, uint64_t id);
 void schema_key_finished(struct schema_key *key, uint64_t finished_usec, uint64_t id);
@@ -67,6 +69,9 @@ uint64_t schema_first_event(struct lmdb_txn *txn);
 /* RATE_LIMIT_UNCHOSEN = none was. */
 uint64_t schema_rate_limit(struct lmdb_txn *txn);
 void schema_set_rate_limit(struct lmdb_txn *txn, uint64_t rate_limit);
+/* When its totals began to be counted. */
+uint64_t schema_totals_since(struct lmdb_txn *txn);
+void schema_set_totals_since(struct lmdb_txn *txn, uint64_t usec);
 uint64_t schema_next_id(struct lmdb_txn *txn);
 void schema_set_next_id(struct lmdb_txn *txn, uint64_t id);
 

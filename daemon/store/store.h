@@ -16,6 +16,7 @@
 #include "core/ids.h"
 #include "core/job.h"
 #include "core/settings.h"
+#include "core/totals.h"
 
 #include "base/mailbox.h"
 
@@ -126,6 +127,8 @@ int store_count(struct store *store, bool any_owner, uid_t owner, uint64_t ret_c
 
 /* The limit of rate that a person chose; RATE_LIMIT_UNCHOSEN where nobody did. */
 int store_rate_limit(struct store *store, uint64_t *ret);
+/* What the jobs of OWNER came to since the queue was made, those that are not listed any more, too. */
+int store_totals(struct store *store, uid_t owner, struct totals *ret);
 
 /* Records that could not be decoded and lie in quarantine. */
 int store_quarantined(struct store *store, uint64_t *ret);

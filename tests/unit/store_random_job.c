@@ -205,6 +205,8 @@ struct job *random_job(uint64_t *seed)
     job->finished_usec = draw(seed);
     job->revision = draw(seed);
     job->run = draw(seed);
+    job->counted_uploaded_bytes = draw(seed);
+    job->counted_resent_bytes = draw(seed);
     draw_strings(seed, job);
     draw_session(seed, &job->session);
     draw_access(seed, &job->access);
