@@ -99,6 +99,7 @@ int verb_remove(struct cli *cli, int argc, char **argv);
 int verb_set(struct cli *cli, int argc, char **argv);
 int verb_events(struct cli *cli, int argc, char **argv);
 int verb_reply(struct cli *cli, int argc, char **argv);
+int verb_doctor(struct cli *cli, int argc, char **argv);
 int verb_stats(struct cli *cli, int argc, char **argv);
 int verb_probe(struct cli *cli, int argc, char **argv);
 int verb_group(struct cli *cli, int argc, char **argv);

@@ -32,6 +32,12 @@ static const char group_help[] =
     "  bitsq group set photos parallel=1 rate=500K window='Mon..Fri 22:00-06:00; Sat,Sun 00:00-24:00'\n"
     "  bitsq group pause photos\n";
 
+static const char doctor_help[] =
+    "Looks at the daemon, its configuration and its queue, at what starts it and keeps it alive, at the disk, the "
+    "clock\n"
+    "and the environment; starts and changes nothing. Each finding is ok, a note or a problem, with what to do.\n"
+    "0: nothing stops jobs; 1: there is a problem.\n";
+
 static const char stats_help[] = "The totals begin with the queue, outlive restarts, and are not lowered by removing "
                                  "jobs. A job counts when it ends;\n"
                                  "one that is tried again ends again, but each of its bytes counts once.\n";
@@ -86,6 +92,7 @@ const struct verb verbs[] = {
     {"probe", verb_probe, "[OPTIONS] URL", "can this server take uploads, and how", probe_help, probe_options, true},
     {"group", verb_group, "list | set NAME KEY=VALUE... | remove|pause|resume NAME...", "limits for sets of jobs",
      group_help, NULL, false},
+    {"doctor", verb_doctor, "", "what on this machine would stop a job", doctor_help, NULL, false},
     {"stats", verb_stats, "", "the queue by state, the rate, and what was done so far", stats_help, NULL, false},
     {"credential", verb_credential, "set NAME [OPTIONS] | list | remove NAME...",
      "keep a password or a token for a server", credential_help, credential_options, false},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* probe: can this server take uploads? */
 #include "cli/args.h"
+#include "cli/finding.h"
 #include "cli/json.h"
 #include "cli/proxy.h"
 #include "cli/row.h"
@@ -35,26 +36,6 @@ struct probe_wish {
     char url[URL_FILE_MAX];
 };
 
-static const char *verdict_color(const char *verdict)
-{
-    if (strcmp(verdict, "ok") == 0)
-        return "\033[32m";
-    return strcmp(verdict, "note") == 0 ? "\033[33m" : "\033[31m";
-}
-
-static void print_line(const struct table *table, const char *verdict, const char *name, const char *text,
-                       const char *remedy)
-{
-    _cleanup_free_ char *safe_name = safe_text(name), *safe = safe_text(text), *safe_remedy = safe_text(remedy);
-
-    if (!safe_name || !safe || !safe_remedy)
-        return;
-    (void)printf("%s%-7s%s  %-14s  %s\n", table->color ? verdict_color(verdict) : "", verdict,
-                 table->color ? "\033[0m" : "", safe_name, safe);
-    if (*safe_remedy != '\0')
-        (void)printf("%25sto do: %s\n", "", safe_remedy);
-}
-
 static void print_findings(const struct cli *cli, const bitsq_probe *probe)
 {
     const char *name, *verdict, *text, *remedy, *address = bitsq_probe_get_address(probe);
@@ -62,7 +43,7 @@ static void print_findings(const struct cli *cli, const bitsq_probe *probe)
 
     table_init(&table, cli, stdout);
     for (size_t i = 0; bitsq_probe_get_finding(probe, i, &name, &verdict, &text, &remedy); i++)
-        print_line(&table, verdict, name, text, remedy);
+        finding_print(&table, name, verdict, text, remedy);
     if (*address != '\0')
         (void)printf("server %s", address);
     if (bitsq_probe_get_latency(probe) > 0)
@@ -82,14 +63,8 @@ static void print_json(const bitsq_probe *probe, const char *url)
     json_set_boolean(answer, "usable", bitsq_probe_is_usable(probe));
     json_set_text(answer, "address", bitsq_probe_get_address(probe));
     json_set_number(answer, "latency", bitsq_probe_get_latency(probe));
-    for (size_t i = 0; bitsq_probe_get_finding(probe, i, &name, &verdict, &text, &remedy); i++) {
-        struct json_object *finding = json_start(NULL);
-        json_set_text(finding, "name", name);
-        json_set_text(finding, "verdict", verdict);
-        json_set_text(finding, "text", text);
-        json_set_text(finding, "remedy", remedy);
-        (void)json_object_array_add(findings, finding);
-    }
+    for (size_t i = 0; bitsq_probe_get_finding(probe, i, &name, &verdict, &text, &remedy); i++)
+        (void)json_object_array_add(findings, finding_json(name, verdict, text, remedy));
     (void)json_object_object_add(answer, "findings", findings);
     json_print(answer);
 }

@@ -43,6 +43,7 @@ static struct {
     const char *config_path;
     bool background;
     bool print_address;
+    bool check;
 } arguments;
 
 struct daemon {
@@ -513,16 +514,39 @@ static int print_address(struct daemon *daemon)
     return 0;
 }
 
+static void print_warning(const char *text)
+{
+    (void)fprintf(stderr, "bitsqd: %s\n", text);
+}
+
+/* The configuration as the next start would read it, for people and for `bitsq doctor`; nothing is opened or created.
+ */
+static int check_configuration(void)
+{
+    _cleanup_(config_done) struct config config = {0}, folder = {0};
+    _cleanup_free_ char *message = NULL, *ignored = NULL;
+
+    int r = config_load(arguments.config_path, print_warning, &config, &message);
+    if (r < 0)
+        (void)fprintf(stderr, "bitsqd: %s\n", message ? message : strerror(-r));
+    /* Last, and also beside a bad value: whoever reads this line looks for nothing behind it. */
+    if (config_load_state_directory(arguments.config_path, &folder, &ignored) >= 0)
+        (void)puts(folder.state_directory);
+    return r < 0 ? EXIT_FAILED : 0;
+}
+
 static void print_help(void)
 {
     (void)puts("bitsqd: keeps the queue of bitsq and uploads its files in the background\n"
                "\n"
-               "Usage: bitsqd [--config FILE] [--background | --print-address]\n"
+               "Usage: bitsqd [--config FILE] [--background | --print-address | --check]\n"
                "\n"
                "  --config FILE    read FILE instead of ~/.config/bitsq/bitsqd.conf\n"
                "  --background     detach; print the address of the private socket once it can be used\n"
                "  --print-address  print the address of the daemon that serves the queue;\n"
                "                   exit 3 where none runs, 4 where one is just starting\n"
+               "  --check          read the configuration, print what is wrong with it (exit 1),\n"
+               "                   and the state folder\n"
                "  --version, --help\n"
                "\n"
                "SIGHUP reads the configuration again, SIGTERM ends the daemon; uploads go on at the next start.\n"
@@ -532,9 +556,13 @@ static void print_help(void)
 static int parse_arguments(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},  {"background", no_argument, NULL, 'b'},
-        {"print-address", no_argument, NULL, 'p'}, {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},          {0},
+        {"config", required_argument, NULL, 'c'},
+        {"background", no_argument, NULL, 'b'},
+        {"print-address", no_argument, NULL, 'p'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {"check", no_argument, NULL, 'C'},
+        {0},
     };
     int c;
 
@@ -548,6 +576,9 @@ static int parse_arguments(int argc, char **argv)
             break;
         case 'p':
             arguments.print_address = true;
+            break;
+        case 'C':
+            arguments.check = true;
             break;
         case 'v':
             (void)puts("bitsqd " BITSQ_VERSION);
@@ -574,6 +605,8 @@ int main(int argc, char **argv)
     int code = parse_arguments(argc, argv);
     if (code >= 0)
         return code;
+    if (arguments.check)
+        return check_configuration();
     (void)umask(077);
     (void)signal(SIGPIPE, SIG_IGN);
     startup_raise_limits();

@@ -38,19 +38,20 @@
 extern "C" {
 #endif
 
-typedef struct bitsq_client bitsq_client;           /* a connection to the daemon */
-typedef struct bitsq_job_options bitsq_job_options; /* how an upload is to be done */
-typedef struct bitsq_batch bitsq_batch;             /* uploads that are queued together */
-typedef struct bitsq_filter bitsq_filter;           /* which jobs */
-typedef struct bitsq_query bitsq_query;             /* a walk over the jobs that match */
-typedef struct bitsq_job bitsq_job;                 /* a snapshot of one job */
-typedef struct bitsq_journal bitsq_journal;         /* what happened in the queue, kept and numbered */
-typedef struct bitsq_gates bitsq_gates;             /* why a job waits */
-typedef struct bitsq_groups bitsq_groups;           /* a snapshot of the groups and their settings */
-typedef struct bitsq_event bitsq_event;             /* something that happened in the queue */
-typedef struct bitsq_daemon bitsq_daemon;           /* a snapshot of what the daemon says about itself */
-typedef struct bitsq_totals bitsq_totals;           /* what the queue has done so far */
-typedef struct bitsq_probe bitsq_probe;             /* what was found out about a server */
+typedef struct bitsq_client bitsq_client;               /* a connection to the daemon */
+typedef struct bitsq_job_options bitsq_job_options;     /* how an upload is to be done */
+typedef struct bitsq_batch bitsq_batch;                 /* uploads that are queued together */
+typedef struct bitsq_filter bitsq_filter;               /* which jobs */
+typedef struct bitsq_query bitsq_query;                 /* a walk over the jobs that match */
+typedef struct bitsq_job bitsq_job;                     /* a snapshot of one job */
+typedef struct bitsq_journal bitsq_journal;             /* what happened in the queue, kept and numbered */
+typedef struct bitsq_gates bitsq_gates;                 /* why a job waits */
+typedef struct bitsq_groups bitsq_groups;               /* a snapshot of the groups and their settings */
+typedef struct bitsq_event bitsq_event;                 /* something that happened in the queue */
+typedef struct bitsq_daemon bitsq_daemon;               /* a snapshot of what the daemon says about itself */
+typedef struct bitsq_configuration bitsq_configuration; /* what the daemon would make of its configuration */
+typedef struct bitsq_totals bitsq_totals;               /* what the queue has done so far */
+typedef struct bitsq_probe bitsq_probe;                 /* what was found out about a server */
 
 /* The version of this library, "0.1.0". */
 const char *bitsq_version(void);
@@ -465,6 +466,7 @@ const char *bitsq_daemon_get_started_by(const bitsq_daemon *daemon);      /* sys
 uint32_t bitsq_daemon_get_active_jobs(const bitsq_daemon *daemon);
 uint64_t bitsq_daemon_get_rate(const bitsq_daemon *daemon);
 uint64_t bitsq_daemon_get_next_wakeup(const bitsq_daemon *daemon);
+uint64_t bitsq_daemon_get_quarantined(const bitsq_daemon *daemon); /* jobs whose records could not be read */
 const char *bitsq_daemon_get_degraded(const bitsq_daemon *daemon, size_t index); /* a sentence; NULL past the last */
 
 /*
@@ -502,6 +504,19 @@ uint64_t bitsq_totals_get_resent(const bitsq_totals *totals);
 /* Makes the daemon read its configuration again. InvalidArgument with file and line; the old one stays in force then.
  */
 int bitsq_client_reload(bitsq_client *client);
+
+/*
+ * Has the configuration read as the next start of a daemon would, whether one runs or not; nothing is changed by that.
+ * NoDaemon (bitsqd is not installed), Failed.
+ */
+int bitsq_client_check_configuration(bitsq_client *client, bitsq_configuration **ret_configuration);
+bitsq_configuration *bitsq_configuration_free(bitsq_configuration *configuration);
+/* With file and line: why no daemon would start with it; "" = nothing. */
+const char *bitsq_configuration_get_error(const bitsq_configuration *configuration);
+/* A key that nobody knows and the like; NULL past the last. */
+const char *bitsq_configuration_get_warning(const bitsq_configuration *configuration, size_t index);
+/* Where the queue is, or would be: bytes. "" where even that cannot be read. */
+const char *bitsq_configuration_get_state_directory(const bitsq_configuration *configuration);
 
 /* Ends the daemon (SIGTERM) and returns when it is gone, so that another may start; TimedOut. Jobs stay queued. */
 int bitsq_client_stop_daemon(bitsq_client *client, uint64_t timeout_usec);

@@ -18,7 +18,7 @@ struct bitsq_daemon {
     size_t degraded_count;
     int pid;
     uint32_t active_jobs;
-    uint64_t rate, next_wakeup;
+    uint64_t rate, next_wakeup, quarantined;
     uint64_t rate_limit, effective_rate_limit, rate_limit_until;
     char *rate_limit_source;
 };
@@ -108,6 +108,8 @@ static int read_property(sd_bus_message *m, const char *name, bitsq_daemon *daem
         return read_text(m, &daemon->rate_limit_source);
     if (strcmp(name, MANAGER_PROPERTY_RATE_LIMIT_UNTIL) == 0)
         return sd_bus_message_read(m, "v", "t", &daemon->rate_limit_until);
+    if (strcmp(name, MANAGER_PROPERTY_QUARANTINED) == 0)
+        return sd_bus_message_read(m, "v", "t", &daemon->quarantined);
     return sd_bus_message_skip(m, "v");
 }
 
@@ -222,6 +224,11 @@ _public_ int bitsq_client_set_rate_limit(bitsq_client *client, uint64_t rate_lim
     r = client_check_append(client, sd_bus_message_append(call, "ssv", MANAGER_INTERFACE, MANAGER_PROPERTY_RATE_LIMIT,
                                                           MANAGER_PROPERTY_RATE_LIMIT_TYPE, rate_limit));
     return r < 0 ? r : client_call(client, call, NULL);
+}
+
+_public_ uint64_t bitsq_daemon_get_quarantined(const bitsq_daemon *daemon)
+{
+    return daemon->quarantined;
 }
 
 _public_ const char *bitsq_daemon_get_degraded(const bitsq_daemon *daemon, size_t index)

@@ -30,7 +30,7 @@
 #define EXIT_NOBODY   3 /* of --print-address: nobody holds the lock */
 #define EXIT_STARTING 4 /* somebody does, and has not written its address yet */
 
-static int fail_launch(bitsq_client *client, int error)
+int client_fail_launch(bitsq_client *client, int error)
 {
     if (error == -ENOENT)
         return client_fail(client, -ECONNREFUSED, "NoDaemon", "%s is not installed; install the package bitsq again",
@@ -79,7 +79,7 @@ static int ask_address(bitsq_client *client, char **ret_address)
 
     int r = launch_daemon("--print-address", ASK_TIMEOUT_USEC, &result);
     if (r < 0)
-        return fail_launch(client, r);
+        return client_fail_launch(client, r);
     if (result.output[0] != '\0' && (result.status == 0 || result.status == -1)) {
         char *address = strdup(result.output);
         if (!address)
@@ -190,7 +190,7 @@ static int start(bitsq_client *client, char **ret_address)
 
     int r = launch_daemon("--background", START_TIMEOUT_USEC, &result);
     if (r < 0)
-        return fail_launch(client, r);
+        return client_fail_launch(client, r);
     if (result.output[0] == '\0')
         return fail_result(client, &result);
     char *address = strdup(result.output);

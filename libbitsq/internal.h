@@ -144,5 +144,8 @@ int launch_daemon(const char *option, uint64_t timeout_usec, struct launch_resul
 
 /* ---- discover.c ---- */
 
+/* launch_daemon() gave ERROR: a sentence about it, as NoDaemon. */
+int client_fail_launch(bitsq_client *client, int error);
+
 /* The address of the running daemon, or of one that this started (*ret_started: by itself). The caller frees *ret. */
 int discover_daemon(bitsq_client *client, bool may_start, char **ret_address, bool *ret_started);

@@ -462,6 +462,12 @@ GETTER(degraded)
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+GETTER(quarantined)
+{
+    GETTER_UNUSED;
+    return sd_bus_message_append(reply, "t", manager_quarantined(manager_of(userdata)));
+}
+
 GETTER(state_directory)
 {
     const struct peer *peer = userdata;

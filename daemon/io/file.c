@@ -2,9 +2,9 @@
 #include "io/file.h"
 
 #include "base/cleanup.h"
+#include "base/filesystem.h"
 #include "base/moment.h"
 #include "base/parse.h"
-#include "io/filesystem.h"
 
 #include <errno.h>
 #include <fcntl.h>

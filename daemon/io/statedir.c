@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "io/statedir.h"
 
-#include "io/filesystem.h"
+#include "base/filesystem.h"
 
 #include <assert.h>
 #include <errno.h>

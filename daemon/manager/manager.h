@@ -324,5 +324,7 @@ uint64_t manager_next_wakeup(struct manager *manager);    /* CLOCK_REALTIME, 0 =
 uint64_t manager_revision(const struct manager *manager); /* counts changes of the queue in this process */
 /* Sentences; valid until the next turn of the loop. */
 size_t manager_degraded(struct manager *manager, const char *ret_sentences[static 4]);
+/* Records in quarantine. */
+uint64_t manager_quarantined(struct manager *manager);
 /* No job runs or waits for its time. */
 bool manager_is_idle(struct manager *manager);

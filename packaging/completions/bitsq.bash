@@ -46,7 +46,7 @@ _bitsq()
 {
     local cur prev words cword verb="" i options=""
     local common="--json --json=lines --color --help"
-    local verbs="add list show why watch wait events pause resume cancel retry remove run set reply probe stats group credential
+    local verbs="add list show why watch wait events pause resume cancel retry remove run set reply probe doctor stats group credential
         limit daemon version help"
     local states="queued blocked connecting transferring replying retrying paused cancelling done failed cancelled"
 

@@ -35,7 +35,7 @@ function __bitsq_verb
     __bitsq_word 1 $argv
 end
 
-set -l verbs add list ls show why watch wait events pause resume cancel retry remove run set reply probe stats group credential limit daemon version help
+set -l verbs add list ls show why watch wait events pause resume cancel retry remove run set reply probe doctor stats group credential limit daemon version help
 set -l states queued blocked connecting transferring replying retrying paused cancelling done failed cancelled
 set -l moving queued,blocked,connecting,transferring,replying,retrying
 
@@ -56,6 +56,7 @@ complete -c bitsq -n "not __bitsq_verb $verbs" -a set -d 'change what jobs were 
 complete -c bitsq -n "not __bitsq_verb $verbs" -a events -d 'what happened in the queue'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a reply -d 'the reply of the application behind the server'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a probe -d 'can this server take uploads'
+complete -c bitsq -n "not __bitsq_verb $verbs" -a doctor -d 'what on this machine would stop a job'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a stats -d 'the queue by state, and what was done so far'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a group -d 'limits for sets of jobs'
 complete -c bitsq -n "not __bitsq_verb $verbs" -a credential -d 'keep a password or a token'

@@ -14,3 +14,12 @@ int fstatfs64(int fd, struct statfs64 *ret)
         ret->f_type = NFS_TYPE;
     return r;
 }
+
+int statfs64(const char *path, struct statfs64 *ret)
+{
+    int r = (int)syscall(SYS_statfs, path, ret);
+
+    if (r == 0)
+        ret->f_type = NFS_TYPE;
+    return r;
+}

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The calls on a file themselves, where source.h does not show them: page cache and kinds of file systems. */
 #include "io/file.h"
-#include "io/filesystem.h"
 #include "support/folder.h"
 #include "support/unit.h"
 
 #include "base/cleanup.h"
+
+#include "base/filesystem.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "io/filesystem.h"
+#include "base/filesystem.h"
 
 #include "base/cleanup.h"
 
