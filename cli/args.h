@@ -39,7 +39,8 @@ extern const struct verb verbs[];
 extern const struct option_spec common_options[];
 
 extern const struct option_spec add_options[], list_options[], wait_options[], select_options[], bulk_options[],
-    credential_options[], set_options[], reply_options[], probe_options[], events_options[], run_options[];
+    credential_options[], set_options[], reply_options[], probe_options[], events_options[], run_options[],
+    doctor_options[];
 
 /* The INDEX-th option of how a server is reached. */
 struct option_spec args_access_spec(size_t index);

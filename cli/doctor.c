@@ -7,9 +7,18 @@
 #include "cli/json.h"
 #include "cli/row.h"
 
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdarg.h>
 #include <string.h>
+
+#define OPTION_DROP (OPTION_LONG + 0)
+
+const struct option_spec doctor_options[] = {
+    {OPTION_DROP, "drop-quarantine", NULL, "drop the records that could not be read, after saving them in a file"},
+    {'y', "yes", NULL, "do not ask before that"},
+    {0},
+};
 
 /* In the order in which they are shown; the first two find what later ones look at. */
 static void (*const checks[])(struct doctor *doctor) = {
@@ -90,16 +99,90 @@ static int examine(struct cli *cli)
     return doctor.problems == 0 ? EXIT_OK : EXIT_OTHER;
 }
 
+/* ---- --drop-quarantine ---- */
+
+static int ask(const struct cli *cli, uint64_t count)
+{
+    (void)fprintf(stderr,
+                  "drop %" PRIu64 " record%s that could not be read? A copy is kept, but what %s to upload has to be "
+                  "added again. [y/N] ",
+                  count, count == 1 ? "" : "s", count == 1 ? "it was" : "they were");
+    (void)fflush(stderr);
+    int answer = getchar();
+    if (answer == 'y' || answer == 'Y')
+        return 0;
+    return cli_fail(cli, EXIT_OTHER, "Refused", "nothing was done, as the answer was not yes");
+}
+
+static int confirm(struct cli *cli, bool yes)
+{
+    _cleanup_(bitsq_daemon_free_p) bitsq_daemon *daemon = NULL;
+
+    int code = cli_connect(cli, 0, false);
+    if (code != 0 || yes)
+        return code;
+    if (bitsq_client_get_daemon(cli->client, &daemon) < 0)
+        return cli_fail_client(cli, "cannot ask the daemon");
+    uint64_t count = bitsq_daemon_get_quarantined(daemon);
+    return count == 0 ? 0 : ask(cli, count);
+}
+
+static void report_drop(const struct cli *cli, uint64_t dropped, const char *saved)
+{
+    struct json_object *answer;
+
+    if (cli->json == JSON_OFF && dropped == 0)
+        cli_note(cli, "nothing lies in quarantine");
+    else if (cli->json == JSON_OFF)
+        cli_note(cli,
+                 "dropped %" PRIu64 " record%s, after saving %s in %s (mdb_load reads it); the uploads are lost: add "
+                 "them again, if they are still wanted",
+                 dropped, dropped == 1 ? "" : "s", dropped == 1 ? "it" : "them", saved ? saved : "");
+    if (cli->json == JSON_OFF)
+        return;
+    answer = json_start("bitsq.drop-quarantine/1");
+    json_set_number(answer, "dropped", dropped);
+    if (saved)
+        json_set_text(answer, "saved", saved);
+    else
+        (void)json_object_object_add(answer, "saved", NULL);
+    json_print(answer);
+}
+
+static int drop_quarantine(struct cli *cli, bool yes)
+{
+    _cleanup_free_ char *saved = NULL;
+    uint64_t dropped = 0;
+
+    if (!yes && (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)))
+        return cli_fail(cli, EXIT_USAGE, "Usage",
+                        "cannot ask whether to drop the records, as this is no terminal; add --yes if you mean it");
+    int code = confirm(cli, yes);
+    if (code != 0)
+        return code;
+    if (bitsq_client_drop_quarantine(cli->client, &dropped, &saved) < 0)
+        return cli_fail_client(cli, "cannot drop the records");
+    report_drop(cli, dropped, saved);
+    return EXIT_OK;
+}
+
 int verb_doctor(struct cli *cli, int argc, char **argv)
 {
+    bool drop = false, yes = false;
     struct args args;
     const char *value;
-    int code;
+    int id, code = 0;
 
     args_init(&args, cli, argc, argv);
-    if (args_next(&args, &value, &code) == ARGS_EXIT)
-        return code;
+    while ((id = args_next(&args, &value, &code)) != ARGS_END) {
+        if (id == ARGS_EXIT)
+            return code;
+        drop = drop || id == OPTION_DROP;
+        yes = yes || id == 'y';
+    }
     if (optind != argc)
         return args_fail_usage(&args, "nothing may follow");
-    return examine(cli);
+    if (yes && !drop)
+        return args_fail_usage(&args, "--yes goes with --drop-quarantine");
+    return drop ? drop_quarantine(cli, yes) : examine(cli);
 }

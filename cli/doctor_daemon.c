@@ -100,7 +100,8 @@ void doctor_check_queue(struct doctor *doctor)
         return;
     for (; (sentence = bitsq_daemon_get_degraded(doctor->daemon, i)); i++) {
         if (is_about_quarantine(doctor, sentence))
-            doctor_add(doctor, "quarantine", VERDICT_PROBLEM, "", "%" PRIu64 " record%s: %s",
+            doctor_add(doctor, "quarantine", VERDICT_PROBLEM,
+                       "bitsq doctor --drop-quarantine, which keeps a copy of them", "%" PRIu64 " record%s: %s",
                        bitsq_daemon_get_quarantined(doctor->daemon),
                        bitsq_daemon_get_quarantined(doctor->daemon) == 1 ? "" : "s", sentence);
         else

@@ -506,6 +506,13 @@ uint64_t bitsq_totals_get_resent(const bitsq_totals *totals);
 int bitsq_client_reload(bitsq_client *client);
 
 /*
+ * Drops the records that could not be read (bitsq_daemon_get_quarantined()), so that nothing is said of them any more.
+ * *RET_SAVED is the file that a copy was written to before, which the caller frees with free(); NULL where there were
+ * none. Both may be NULL. Degraded: nothing was dropped.
+ */
+int bitsq_client_drop_quarantine(bitsq_client *client, uint64_t *ret_dropped, char **ret_saved);
+
+/*
  * Has the configuration read as the next start of a daemon would, whether one runs or not; nothing is changed by that.
  * NoDaemon (bitsqd is not installed), Failed.
  */

@@ -236,6 +236,32 @@ _public_ const char *bitsq_daemon_get_degraded(const bitsq_daemon *daemon, size_
     return index < daemon->degraded_count ? daemon->degraded[index] : NULL;
 }
 
+_public_ int bitsq_client_drop_quarantine(bitsq_client *client, uint64_t *ret_dropped, char **ret_saved)
+{
+    _cleanup_(sd_bus_message_unref_p) sd_bus_message *call = NULL, *reply = NULL;
+    _cleanup_free_ char *saved = NULL;
+    uint64_t dropped = 0;
+    const void *bytes;
+    size_t length = 0;
+
+    int r = client_manager_call(client, MANAGER_DROP_QUARANTINE, &call);
+    if (r < 0 || (r = client_call(client, call, &reply)) < 0)
+        return r;
+    r = sd_bus_message_read(reply, "t", &dropped);
+    if (r >= 0)
+        r = sd_bus_message_read_array(reply, 'y', &bytes, &length);
+    if (r >= 0 && length > 0 && !(saved = text_duplicate(bytes, length)))
+        r = -ENOMEM;
+    r = client_check_reply(client, r);
+    if (r < 0)
+        return r;
+    if (ret_dropped)
+        *ret_dropped = dropped;
+    if (ret_saved)
+        *ret_saved = TAKE_PTR(saved);
+    return 0;
+}
+
 /* Waits until the process is gone, and its lock with it. */
 static int await_exit(int pidfd, uint64_t timeout_usec)
 {

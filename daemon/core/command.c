@@ -294,6 +294,7 @@ static enum job_effect apply_attempt(struct job *job, const struct command *comm
     case COMMAND_RETAIN:
     case COMMAND_GROUP_SET:
     case COMMAND_GROUP_REMOVE:
+    case COMMAND_QUARANTINE_DROP:
         break;
     }
     assert(false);

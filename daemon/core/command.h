@@ -40,6 +40,7 @@ enum command_type {
     COMMAND_GROUP_SET,    /* `group` of the caller */
     COMMAND_GROUP_REMOVE, /* the settings of the caller's group of the name in `group` */
     COMMAND_LIMIT,        /* no items: `rate_limit` is what a person chose */
+    COMMAND_QUARANTINE_DROP, /* copies what lies in quarantine to a file, and drops it */
 };
 
 enum if_exists {
@@ -142,6 +143,9 @@ struct command {
 
     struct group_change group; /* GROUP_SET, GROUP_REMOVE */
     struct group group_after;  /* GROUP_SET: as it is now */
+
+    uint64_t dropped; /* QUARANTINE_DROP: so many records, */
+    char saved[64];   /* which lie in this file of the state folder now; "" = there were none */
 
     /* 0 once durable; -ENOENT no such group; -EEXIST key in use by another upload, -EDQUOT the queue is full: of jobs,
      * -EUSERS: of the owner's (GROUP_SET: of groups), -EFBIG: of bytes; -ENOSPC/-EIO not written */

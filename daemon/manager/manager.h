@@ -158,6 +158,8 @@ struct manager_result {
     uint64_t matched, failed;               /* control */
     const struct manager_failure *failures; /* control: the first ones */
     size_t failures_count;
+    uint64_t dropped;  /* drop of the quarantine: so many records, */
+    const char *saved; /* which lie in this file now, an absolute path; "" = there were none */
 };
 
 struct manager_failure {
@@ -324,6 +326,12 @@ uint64_t manager_next_wakeup(struct manager *manager);    /* CLOCK_REALTIME, 0 =
 uint64_t manager_revision(const struct manager *manager); /* counts changes of the queue in this process */
 /* Sentences; valid until the next turn of the loop. */
 size_t manager_degraded(struct manager *manager, const char *ret_sentences[static 4]);
+/*
+ * Empties the quarantine, after a copy of it was written to a file in the state folder. Degraded ends with that. As
+ * manager_add().
+ */
+int manager_drop_quarantine(struct manager *manager, manager_done_t done, void *userdata,
+                            struct manager_error *ret_error);
 /* Records in quarantine. */
 uint64_t manager_quarantined(struct manager *manager);
 /* No job runs or waits for its time. */

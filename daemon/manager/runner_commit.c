@@ -137,6 +137,7 @@ static void log_end(const struct runner *runner)
     case COMMAND_RETAIN:
     case COMMAND_GROUP_SET:
     case COMMAND_GROUP_REMOVE:
+    case COMMAND_QUARANTINE_DROP:
         break;
     }
 }

@@ -428,6 +428,9 @@ void apply_command(struct store *store, struct lmdb_txn *txn, struct command *co
     case COMMAND_GROUP_REMOVE:
         command->result = group_apply_remove(txn, command);
         return;
+    case COMMAND_QUARANTINE_DROP:
+        command->result = quarantine_apply_drop(store, txn, command);
+        return;
     case COMMAND_VERB:
         command->result = bulks_load(txn, &bulks);
         break;
@@ -474,5 +477,6 @@ void apply_reset(struct command *command)
     for (size_t i = 0; i < command->jobs_count; i++)
         command->jobs[i]->id = 0;
     command->failed_job = 0;
+    command->dropped = 0; /* but not `saved`: the next try writes the same file */
     command->result = 0;
 }

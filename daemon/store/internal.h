@@ -106,6 +106,8 @@ void retain_reset(struct command *command);
 
 /* COMMAND_EXPIRE. */
 int deadline_apply(struct store *store, struct lmdb_txn *txn, struct command *command);
+/* drop.c: COMMAND_QUARANTINE_DROP in TXN. The file stays where the transaction fails: a copy too many does no harm. */
+int quarantine_apply_drop(struct store *store, struct lmdb_txn *txn, struct command *command);
 
 /* writer.c */
 void *writer_run(void *store);

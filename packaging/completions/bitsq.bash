@@ -102,6 +102,7 @@ _bitsq()
         probe) options="--url-file --timeout --quiet $access" ;;
         credential) options="--user --token --token-file --token-command --auth --hosts --quiet" ;;
         list | ls) options="--state --group --all" ;;
+        doctor) options="--drop-quarantine --yes" ;;
         wait) options="--for --any --timeout --quiet" ;;
         pause | resume | retry) options="--state --group --all --quiet" ;;
         cancel | remove) options="--state --group --all --quiet --yes" ;;

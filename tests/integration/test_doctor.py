@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """bitsq doctor: what on this machine would stop a job, found by looking, with nothing started and nothing changed."""
 import os
+import pty
+import shutil
 import subprocess
 
 import pytest
@@ -232,6 +234,79 @@ def test_what_is_wrong_with_the_queue_is_a_problem(home):
     daemon.restart()
     rows = doctor(home)
     assert problems(rows) == {"queue"} and "damaged" in rows["queue"][0]["text"]
+
+
+def quarantined(home):
+    """A daemon with five jobs, of which the record of the third cannot be read; returns it and the ids."""
+    daemon = home.daemon()
+    source = home.file(size=1000)
+    ids = [daemon.bus.add(source, f"{URL}{i}", hold=True, name=f"unmistakable-{i}-" + "n" * 100) for i in range(5)]
+    assert daemon.stop() == []
+    file = home.state / "queue" / "data.mdb"
+    file.write_bytes(file.read_bytes().replace(b"unmistakable-2-", b"unmistakeable2-"))
+    daemon.restart()
+    assert [row["Id"] for row in daemon.bus.query(all=True)[0]] == [job for job in ids if job != ids[2]]
+    return daemon, ids
+
+
+def test_records_in_quarantine_are_a_problem_until_they_are_dropped(home):
+    daemon, ids = quarantined(home)
+    rows = doctor(home)
+    one(rows, "quarantine", "problem", f"1 record: job {ids[2]} could not be read", "bitsq doctor --drop-quarantine")
+    assert problems(rows) == {"quarantine"} and daemon.bus.get("Quarantined") == 1
+    dropped = home.bitsq("doctor", "--drop-quarantine", "--yes")
+    [saved] = home.state.glob("quarantine-*.dump")
+    assert dropped.code == 0 and dropped.out == "", dropped
+    assert f"dropped 1 record, after saving it in {saved} " in dropped.err and "add them again" in dropped.err
+    assert saved.stat().st_mode & 0o777 == 0o600
+    assert b"unmistakeable2-".hex() in saved.read_text() and f"\n {ids[2]:016x}\n" in saved.read_text()
+    assert problems(doctor(home)) == set() and daemon.bus.get("Degraded") == []
+    daemon.kill()
+    daemon.restart()
+    assert daemon.bus.get("Quarantined") == 0 and len(daemon.bus.query(all=True)[0]) == 4
+
+
+@pytest.mark.skipif(not shutil.which("mdb_load"), reason="mdb_load is not installed")
+def test_what_was_dropped_can_be_loaded_by_the_tools_of_lmdb(home):
+    quarantined(home)
+    answer = home.bitsq("doctor", "--drop-quarantine", "-y", "--json").json
+    assert answer["schema"] == "bitsq.drop-quarantine/1" and answer["dropped"] == 1
+    folder = home.path / "loaded"
+    folder.mkdir()
+    subprocess.run(["mdb_load", "-f", answer["saved"], "-s", "quarantine", folder], check=True)
+    shown = subprocess.run(["mdb_dump", "-s", "quarantine", folder], check=True, capture_output=True, text=True).stdout
+    assert b"unmistakeable2-".hex() in shown
+
+
+def test_the_quarantine_is_not_dropped_unasked(home):
+    daemon, _ = quarantined(home)
+    refused = home.bitsq("doctor", "--drop-quarantine")
+    assert refused.code == 2 and "--yes" in refused.err and refused.out == "", refused
+    for answer, code in (("n", 1), ("y", 0)):
+        main, terminal = pty.openpty()
+        with subprocess.Popen([BITSQ, "doctor", "--drop-quarantine"], env=home.env, stdin=terminal, stderr=terminal,
+                              stdout=subprocess.PIPE) as asked:
+            os.close(terminal)
+            os.write(main, f"{answer}\n".encode())
+            assert asked.wait(timeout=60) == code
+        said = os.read(main, 4096).decode()
+        os.close(main)
+        assert "drop 1 record that could not be read?" in said and "added again" in said
+        assert daemon.bus.get("Quarantined") == code
+
+
+def test_where_nothing_is_in_quarantine_nothing_is_dropped(home):
+    home.daemon()
+    none = home.bitsq("doctor", "--drop-quarantine", "--yes")
+    assert none.code == 0 and none.out == "" and "nothing lies in quarantine" in none.err, none
+    assert home.bitsq("doctor", "--drop-quarantine", "--yes", "--json").json == \
+        {"schema": "bitsq.drop-quarantine/1", "dropped": 0, "saved": None}
+    assert not list(home.state.glob("*.dump"))
+
+
+def test_yes_goes_with_what_it_agrees_to(home):
+    refused = home.bitsq("doctor", "--yes")
+    assert refused.code == 2 and "--drop-quarantine" in refused.err
 
 
 def test_nothing_may_follow(home):

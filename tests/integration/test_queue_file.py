@@ -150,7 +150,8 @@ def test_one_damaged_record_stops_nothing_else(home):
     left = listed(daemon.bus)
     assert left == [job for job in ids if job != ids[2]]
     sentence = (f"job {ids[2]} could not be read and stands in quarantine; what was stored lies unchanged in "
-                f"{home.state}/queue (mdb_dump -s quarantine shows it): add these uploads again")
+                f"{home.state}/queue (mdb_dump -s quarantine shows it): add these uploads again, then drop the "
+                "records with \"bitsq doctor --drop-quarantine\"")
     assert daemon.bus.get("Degraded") == [sentence]
     assert sentence in home.logs() and sentence in home.bitsq("daemon", "status").out
 
