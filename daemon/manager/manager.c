@@ -478,6 +478,7 @@ int manager_new(const struct manager_options *options, struct manager **ret)
     manager->wake_usec = USEC_INFINITY;
     manager_read_wall_clock(manager);
     manager->awake_since_usec = manager_now(manager).realtime_usec;
+    manager->network_since_usec = manager->power_since_usec = manager->awake_since_usec; /* for all that is known */
     manager->state_directory = text_escape(options->state_directory);
     manager->state_path = strdup(options->state_directory);
     if (!manager->state_directory || !manager->state_path)

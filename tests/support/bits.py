@@ -12,11 +12,11 @@ DEADLINE_S = 60
 
 
 class BitsServer:
-    def __init__(self, folder, *options, port=0, listen="127.0.0.1"):
+    def __init__(self, folder, *options, port=0, listen="127.0.0.1", prefix=()):
         self.root, self.log_path = Path(folder) / "root", Path(folder) / "server.log"
         self.root.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(
-            [BITS_SERVER, "--root", self.root, "--log", self.log_path, "--listen", f"{listen}:{port}", *options],
+            [*prefix, BITS_SERVER, "--root", self.root, "--log", self.log_path, "--listen", f"{listen}:{port}", *options],
             stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
         line = self.process.stdout.readline()
         assert line.startswith("listening on "), f"bits-server said {line!r}"

@@ -29,11 +29,14 @@ sys.stdin.read()
 
 
 class Namespace:
-    """Namespaces of KINDS ("net", "mount") where the test is root."""
+    """Namespaces of KINDS ("net", "mount") where the test is root, with the same users as BESIDE: links may go there."""
 
-    def __init__(self, *kinds):
+    def __init__(self, *kinds, beside=None):
         self.flags = [f"--{kind}" for kind in kinds]
-        self.holder = subprocess.Popen(["unshare", "--map-root-user", *self.flags, "sh", "-c", "echo ready; exec cat"],
+        begin = ["unshare", "--map-root-user"]
+        if beside:
+            begin = ["nsenter", f"--target={beside.holder.pid}", "--user", "--preserve-credentials", "unshare"]
+        self.holder = subprocess.Popen([*begin, *self.flags, "sh", "-c", "echo ready; exec cat"],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.processes = []
         self._started(self.holder, "namespaces")
