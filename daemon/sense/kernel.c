@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define GROUPS (RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE)
+#define IPV6_RULES (1U << (RTNLGRP_IPV6_RULE - 1)) /* the one without a name of this kind */
+#define GROUPS                                                                                       \
+    (RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | \
+     RTMGRP_IPV4_RULE | IPV6_RULES)
 /* Read in one turn of the loop, which others share. */
 #define DATAGRAMS_MAX 256
 #define TRIES_MAX     5
@@ -61,13 +64,19 @@ static int list_anew(struct kernel *kernel)
 
 /* ---- what it tells ---- */
 
+/* A rule chooses the table in which a route is looked for: a VPN may change nothing else. */
+static bool is_rule(const struct nlmsghdr *message)
+{
+    return message->nlmsg_type == RTM_NEWRULE || message->nlmsg_type == RTM_DELRULE;
+}
+
 static bool take_message(struct kernel *kernel, const struct nlmsghdr *message)
 {
     int r = links_apply(&kernel->links, message);
 
     if (r < 0)
         kernel->is_lost = true;
-    return r > 0 || routes_message_counts(message);
+    return r > 0 || is_rule(message) || routes_message_counts(message);
 }
 
 /* 1: something is different; 0: nothing is; negative: no more for now. */

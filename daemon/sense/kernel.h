@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the kernel tells of links, addresses and routes.
+ * What the kernel tells of links, addresses, routes and rules.
  *
  *   group messages ──▶ links (a table), changed()       questions ──▶ routes (asked each time)
  *        └─ ENOBUFS: some were lost ──▶ the rest is read away, the table is listed anew

@@ -153,6 +153,13 @@ def test_the_rules_of_the_kernel_choose_the_route(net, watch):
     watch.until(route("uplink"), "path", "203.0.114.5")
 
 
+@pytest.mark.parametrize("family", ["-4", "-6"])
+def test_a_rule_that_comes_or_goes_is_told(net, watch, family):
+    for count, verb in enumerate(("add", "del"), 1):  # on a machine where nothing else happens
+        net.run("ip", family, "rule", verb, "priority", "5", "prohibit")
+        watch.told(count)
+
+
 def test_a_link_that_leaves_a_bridge_is_still_there(net, watch):
     net.link("uplink", "192.0.2.7/24")
     try:
