@@ -13,6 +13,7 @@
 #define MANAGER_NAME     "org.freedesktop.NetworkManager"
 #define MANAGER_PATH     "/org/freedesktop/NetworkManager"
 #define DEVICE_INTERFACE "org.freedesktop.NetworkManager.Device"
+#define STATE_UNMANAGED  10   /* it leaves the device to others; below is only "unknown" */
 #define DEVICES_MAX      1024 /* more than that are asked for nothing */
 
 struct device {
@@ -23,6 +24,7 @@ struct device {
     char ip_interface[IF_NAMESIZE]; /* of a modem: the one with the addresses */
     struct netmanager_view view;
     sd_bus_slot *call;
+    bool is_unmanaged;
     bool is_listed;
 };
 
@@ -126,6 +128,16 @@ static int read_name(sd_bus_message *m, char name[static IF_NAMESIZE])
     return r;
 }
 
+static int read_state(sd_bus_message *m, bool *ret_unmanaged)
+{
+    uint32_t value;
+    int r = sd_bus_message_read_basic(m, 'u', &value);
+
+    if (r >= 0)
+        *ret_unmanaged = value <= STATE_UNMANAGED;
+    return r;
+}
+
 static int device_property(void *userdata, const char *name, sd_bus_message *m, const char *type)
 {
     struct device *device = userdata;
@@ -136,6 +148,8 @@ static int device_property(void *userdata, const char *name, sd_bus_message *m, 
         return read_connectivity(m, &device->view.ipv4);
     if (is_number(name, type, "Ip6Connectivity"))
         return read_connectivity(m, &device->view.ipv6);
+    if (is_number(name, type, "State"))
+        return read_state(m, &device->is_unmanaged);
     if (strcmp(name, "Interface") == 0 && strcmp(type, "s") == 0)
         return read_name(m, device->interface);
     if (strcmp(name, "IpInterface") == 0 && strcmp(type, "s") == 0)
@@ -153,8 +167,8 @@ static void take_device(struct device *device, sd_bus_message *m)
     const struct device before = *device;
 
     (void)sense_read_properties(m, device_property, device);
-    if (!is_same_view(&before.view, &device->view) || strcmp(before.interface, device->interface) != 0 ||
-        strcmp(before.ip_interface, device->ip_interface) != 0)
+    if (!is_same_view(&before.view, &device->view) || before.is_unmanaged != device->is_unmanaged ||
+        strcmp(before.interface, device->interface) != 0 || strcmp(before.ip_interface, device->ip_interface) != 0)
         device->manager->changed(device->manager->userdata);
 }
 
@@ -346,6 +360,8 @@ bool netmanager_device(const struct netmanager *manager, const char *name, struc
         return false;
     TAILQ_FOREACH (device, &manager->devices, entry)
         if (strcmp(device->interface, name) == 0 || strcmp(device->ip_interface, name) == 0) {
+            if (device->is_unmanaged)
+                return false;
             *ret = device->view;
             return true;
         }

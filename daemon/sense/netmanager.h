@@ -17,7 +17,7 @@ int netmanager_new(sd_event *event, const char *bus_address, void (*changed)(voi
 struct netmanager *netmanager_free(struct netmanager *manager);
 DEFINE_CLEANUP(struct netmanager *, netmanager_free);
 
-/* Of DEVICE, as the kernel names it. False: it says nothing of it, and *ret is all unknown. */
+/* Of DEVICE, as the kernel names it. False: it does not manage it, or know it, and *ret is all unknown. */
 bool netmanager_device(const struct netmanager *manager, const char *device, struct netmanager_view *ret);
 
 /* Of the machine as a whole, which is what its primary connection is. All unknown where it does not run. */

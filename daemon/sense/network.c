@@ -51,20 +51,39 @@ static enum network_connectivity better_of(enum network_connectivity a, enum net
     return a > b ? a : b;
 }
 
+/* It manages the device, but does not look what that one reaches. */
+static bool is_unchecked(const struct netmanager_view *view)
+{
+    return view->ipv4 == CONNECTIVITY_UNKNOWN && view->ipv6 == CONNECTIVITY_UNKNOWN;
+}
+
+static bool has_default_route(const struct network *network, uint32_t index)
+{
+    uint32_t way_out = 0;
+
+    return kernel_way_out(network->kernel, &way_out) >= 0 && way_out == index;
+}
+
 /*
- * What leaves by a tunnel that NetworkManager says nothing of leaves over the primary connection in the end. Of any
- * other device that it does not know, nobody says anything.
+ * What leaves by a tunnel that NetworkManager says nothing of leaves over the primary connection in the end; and what
+ * it says of the machine as a whole is what the device with the default route reaches. Of any other device that it does
+ * not manage, nobody says anything.
  */
 static void ask_manager(const struct network *network, int family, struct network_path *path)
 {
     struct netmanager_view view, machine;
 
-    (void)netmanager_device(network->manager, path->device, &view);
+    bool is_managed = netmanager_device(network->manager, path->device, &view);
     if (!*path->device || link_is_point_to_point(links_find(kernel_links(network->kernel), path->ifindex))) {
         netmanager_machine(network->manager, &machine);
         view.metered = view.metered == METERED_UNKNOWN ? machine.metered : view.metered;
         view.ipv4 = view.ipv4 == CONNECTIVITY_UNKNOWN ? machine.ipv4 : view.ipv4;
         view.ipv6 = view.ipv6 == CONNECTIVITY_UNKNOWN ? machine.ipv6 : view.ipv6;
+    }
+    if (is_managed && is_unchecked(&view) && has_default_route(network, path->ifindex)) {
+        netmanager_machine(network->manager, &machine);
+        view.ipv4 = machine.ipv4;
+        view.ipv6 = machine.ipv6;
     }
     path->metered = view.metered;
     if (family == AF_UNSPEC)

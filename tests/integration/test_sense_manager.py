@@ -127,6 +127,35 @@ def test_of_a_device_that_it_does_not_know_nothing_is_said(net, bus, manager, wa
     watch.until("route office unknown unknown", "path", "203.0.113.9")
 
 
+@pytest.mark.parametrize("state", [0, 10])
+def test_of_a_device_that_it_does_not_manage_nothing_is_said(bus, manager, watch, state):
+    bus.start()
+    manager.start()
+    manager.set(Connectivity=dbus.UInt32(2))
+    manager.add("uplink", "uplink", **states(1, 4), State=dbus.UInt32(100))
+    watch.until("route uplink full yes", "path", IPV4)
+    for value, said in ((state, SILENT), (100, "route uplink full yes")):
+        before = len(watch.events)
+        manager.set_device(State=dbus.UInt32(value))
+        watch.until(said, "path", IPV4)
+        watch.told(before + 1)
+
+
+def test_a_device_that_is_not_checked_reaches_what_the_machine_does_if_it_has_the_default_route(net, bus, manager, watch):
+    net.link("office", "203.0.113.7/24")
+    bus.start()
+    manager.start()
+    manager.set(Connectivity=dbus.UInt32(2), Metered=dbus.UInt32(1))
+    manager.add("uplink", "uplink", **states(2))
+    manager.add("office", "office", **states(2))
+    for address in ([IPV4], [IPV6], []):
+        watch.until("route uplink portal no", "path", *address)
+    watch.until("route office unknown no", "path", "203.0.113.9")
+    manager.set_device(**states(2, 4))
+    watch.until("route uplink full no", "path", IPV4)
+    watch.until("route uplink unknown no", "path", IPV6)
+
+
 def test_the_machine_itself_is_no_network(bus, manager, watch):
     bus.start()
     manager.start()
