@@ -74,9 +74,9 @@ static int apply_link(struct links *links, const struct nlmsghdr *message)
     size_t at = link_place(links, link.index);
     if (message->nlmsg_type == RTM_DELLINK)
         return remove_row(links->links, &links->links_count, at, sizeof(link));
-    mnl_attr_for_each(attribute, message, sizeof(*about)) if (mnl_attr_get_type(attribute) == IFLA_IFNAME &&
-                                                              mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)(
-        void) text_copy(link.name, sizeof(link.name), mnl_attr_get_str(attribute));
+    mnl_attr_for_each (attribute, message, sizeof(*about))
+        if (mnl_attr_get_type(attribute) == IFLA_IFNAME && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
+            (void)text_copy(link.name, sizeof(link.name), mnl_attr_get_str(attribute));
     struct link *rows = with_room(links->links, links->links_count, at, sizeof(link));
     if (!rows)
         return -ENOMEM;
@@ -135,9 +135,9 @@ static bool read_address(const struct nlmsghdr *message, const struct ifaddrmsg 
     const struct nlattr *attribute, *own = NULL;
     size_t size = address_size(about->ifa_family);
 
-    mnl_attr_for_each(attribute, message, sizeof(*about)) if (mnl_attr_get_type(attribute) == IFA_LOCAL ||
-                                                              (mnl_attr_get_type(attribute) == IFA_ADDRESS && !own))
-        own = attribute;
+    mnl_attr_for_each (attribute, message, sizeof(*about))
+        if (mnl_attr_get_type(attribute) == IFA_LOCAL || (mnl_attr_get_type(attribute) == IFA_ADDRESS && !own))
+            own = attribute;
     if (!own || size == 0 || mnl_attr_get_payload_len(own) != size)
         return false;
     ret->family = about->ifa_family;

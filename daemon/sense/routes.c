@@ -19,9 +19,9 @@ static uint32_t number_of(const struct nlmsghdr *message, uint16_t type)
 {
     const struct nlattr *attribute;
 
-    mnl_attr_for_each(attribute, message, sizeof(struct rtmsg)) if (mnl_attr_get_type(attribute) == type &&
-                                                                    mnl_attr_validate(attribute, MNL_TYPE_U32) >=
-                                                                        0) return mnl_attr_get_u32(attribute);
+    mnl_attr_for_each (attribute, message, sizeof(struct rtmsg))
+        if (mnl_attr_get_type(attribute) == type && mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+            return mnl_attr_get_u32(attribute);
     return 0;
 }
 
@@ -93,8 +93,7 @@ static bool is_link_local(const struct nlmsghdr *message, const struct rtmsg *ab
 
     if (about->rtm_family != AF_INET6 || about->rtm_dst_len == 0)
         return false;
-    mnl_attr_for_each(attribute, message, sizeof(*about))
-    {
+    mnl_attr_for_each (attribute, message, sizeof(*about)) {
         const uint8_t *bytes = mnl_attr_get_payload(attribute);
         if (mnl_attr_get_type(attribute) == RTA_DST && mnl_attr_get_payload_len(attribute) == ADDRESS_BYTES_MAX)
             return bytes[0] == 0xff || (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80);
@@ -123,8 +122,9 @@ static uint32_t usable_link(const struct links *links, const struct nlmsghdr *me
 
     if (index > 0)
         return link_is_way_out(links_find(links, index)) ? index : 0;
-    mnl_attr_for_each(attribute, message, sizeof(struct rtmsg)) if (mnl_attr_get_type(attribute) ==
-                                                                    RTA_MULTIPATH) return usable_hop(links, attribute);
+    mnl_attr_for_each (attribute, message, sizeof(struct rtmsg))
+        if (mnl_attr_get_type(attribute) == RTA_MULTIPATH)
+            return usable_hop(links, attribute);
     return 0;
 }
 
