@@ -22,6 +22,7 @@ enum kind {
     KIND_COUNT,
     KIND_SIZE,
     KIND_DURATION,
+    KIND_FLAG,
     KIND_RATE, /* nothing and "off" are no limit */
 };
 
@@ -54,6 +55,7 @@ static const struct key keys[] = {
      "100ms to 1d"},
     {SECTION, "MaxJobs", KIND_COUNT, FIELD(max_jobs), 1, STORE_JOBS_MAX, "1 to 2000000"},
     {SECTION, "MaxJobsPerUser", KIND_COUNT, FIELD(max_jobs_per_user), 1, STORE_JOBS_MAX, "1 to 2000000"},
+    {SECTION, "KeepAwake", KIND_FLAG, FIELD(keep_awake), 0, 1, "yes or no"},
     {SECTION, "RetainDays", KIND_COUNT, FIELD(retain_days), 0, RETAIN_DAYS_MAX, "0 to 3650, 0 = for ever"},
     {SECTION, "RetainJobs", KIND_COUNT, FIELD(retain_jobs), 0, STORE_JOBS_MAX, "0 to 2000000, 0 = any number"},
     {SECTION, "RateLimit", KIND_RATE, FIELD(rate_limit), 0, RATE_LIMIT_MAX,
@@ -101,6 +103,13 @@ static int parse_value(const struct key *key, const char *text, uint64_t *ret)
         return parse_size(text, ret);
     case KIND_DURATION:
         return parse_duration(text, ret);
+    case KIND_FLAG: {
+        bool on;
+        int r = parse_bool(text, &on);
+        if (r >= 0)
+            *ret = on;
+        return r;
+    }
     case KIND_RATE:
         return parse_limit(text, ret);
     }

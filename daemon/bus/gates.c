@@ -112,7 +112,7 @@ int job_method_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
     struct peer *peer = found->peer;
     _cleanup_(job_free_p) struct job *job = NULL;
     uint64_t id = found->job->id;
-    struct manager_error fault;
+    struct manager_error fault = {.fault = FAULT_NONE};
     struct call *call;
     uint32_t ignored;
 

@@ -26,6 +26,7 @@ struct settings {
     uint64_t response_timeout_usec;
     uint64_t max_jobs;
     uint64_t max_jobs_per_user;
+    uint64_t keep_awake;         /* 1 = the machine does not fall asleep for being idle while a foreground job runs */
     uint64_t retain_days;        /* 0 = age is no reason to forget a finished job */
     uint64_t retain_jobs;        /* that ended well; 0 = any number */
     uint64_t rate_limit;         /* bytes a second; 0 = none */

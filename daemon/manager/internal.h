@@ -248,6 +248,9 @@ bool schedule_force(struct manager *manager, uint64_t id, uint32_t ignored);
 /* world.c: lets the machine sleep when nothing is under way any more. */
 void manager_settle_for_sleep(struct manager *manager);
 
+/* The machine stays awake while foreground jobs run, where that was configured. */
+void manager_keep_awake(struct manager *manager);
+
 /* lanes.c: a decision begins, looks at one lane, and has looked at all. */
 void manager_begin_lanes(struct manager *manager);
 void manager_note_lane(struct manager *manager, const struct store_lane *lane, uint32_t closed);

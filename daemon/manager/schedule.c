@@ -370,6 +370,7 @@ int schedule_run(struct manager *manager)
         if ((runner = manager_find_runner(manager, plan.yield[i])) != NULL)
             runner_yield(runner, true);
     manager_purge_connections(manager);
+    manager_keep_awake(manager);
     arm_wake(manager, &gathering, &plan);
     return 0;
 }

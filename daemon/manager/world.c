@@ -48,6 +48,18 @@ void manager_power_changed(struct manager *manager)
     manager_reschedule(manager);
 }
 
+void manager_keep_awake(struct manager *manager)
+{
+    const struct runner *runner;
+    bool wanted = false;
+
+    if (!manager->power)
+        return;
+    TAILQ_FOREACH (runner, &manager->runners, entry)
+        wanted |= runner->job->priority == PRIORITY_FOREGROUND;
+    power_hold_awake(manager->power, wanted && manager->settings.keep_awake != 0);
+}
+
 void manager_settle_for_sleep(struct manager *manager)
 {
     if (manager->is_asleep && manager->runners_count == 0 && manager->commands_pending == 0)

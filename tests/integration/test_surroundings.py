@@ -186,3 +186,14 @@ def test_before_sleep_all_is_put_down_and_on_waking_it_goes_on(home, system_bus,
     logind.EmitSignal(f"{LOGIND}.Manager", "PrepareForSleep", "b", [False], dbus_interface=MOCK)
     done = bus.wait(job, "done")
     assert done["Attempts"] == 0 and len(server.requests("create")) == 1
+
+
+def test_a_foreground_job_keeps_the_machine_awake_where_that_was_configured(home, system_bus, serve):
+    system_bus.mock(LOGIND, "logind")
+    server = serve()
+    bus = home.daemon(**SLOW, KeepAwake="yes").bus
+    poll(lambda: ("sleep", "delay") in inhibitors(system_bus), "logind is known")
+    job = under_way(home, bus, server, priority="foreground")
+    poll(lambda: ("idle", "block") in inhibitors(system_bus), "the machine is kept awake")
+    bus.wait(job, "done")
+    poll(lambda: ("idle", "block") not in inhibitors(system_bus), "it may fall asleep again")
