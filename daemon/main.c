@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* bitsqd: options, configuration, wiring. The one file that knows every layer. */
 #include "config.h"
+#include "senses.h"
 #include "startup.h"
 
 #include "bus/server.h"
@@ -12,8 +13,6 @@
 #include "manager/manager.h"
 #include "net/net.h"
 #include "net/url.h"
-#include "sense/network.h"
-#include "sense/power.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -49,8 +48,7 @@ static struct {
 struct daemon {
     struct config config;
     struct statedir *statedir;
-    struct network *network; /* NULL = not known; as the next one */
-    struct power *power;
+    struct senses senses;
     struct spawner *spawner; /* NULL = helpers cannot be run */
     sd_event *event;
     struct mailbox *mailbox;
@@ -281,44 +279,6 @@ static int build_io(struct daemon *daemon)
     return spawner_attach(daemon->spawner, daemon->event, on_spawner_death, daemon);
 }
 
-static void on_network(void *userdata)
-{
-    const struct daemon *daemon = userdata;
-
-    manager_network_changed(daemon->manager);
-}
-
-static void on_power(void *userdata)
-{
-    const struct daemon *daemon = userdata;
-
-    manager_power_changed(daemon->manager);
-}
-
-static void on_sleep(void *userdata, bool asleep)
-{
-    const struct daemon *daemon = userdata;
-
-    manager_sleeping(daemon->manager, asleep);
-}
-
-/* What the machine says is a help: without it jobs run as if there were a network, and mains power. */
-static void build_senses(struct daemon *daemon)
-{
-    const struct network_options network = {.event = daemon->event, .changed = on_network, .userdata = daemon};
-    const struct power_options power = {
-        .event = daemon->event, .changed = on_power, .sleeping = on_sleep, .userdata = daemon};
-
-    int r = network_new(&network, &daemon->network);
-    if (r < 0)
-        log_message(LOG_WARNING, MESSAGE_WORLD, 0,
-                    "cannot follow the state of the network: %s; jobs find out by trying", strerror(-r));
-    r = power_new(&power, &daemon->power);
-    if (r < 0)
-        log_message(LOG_WARNING, MESSAGE_WORLD, 0, "cannot follow power and sleep: %s; jobs run as on mains power",
-                    strerror(-r));
-}
-
 static int build(struct daemon *daemon)
 {
     struct store_report report = {0};
@@ -340,11 +300,11 @@ static int build(struct daemon *daemon)
         r = build_io(daemon);
     if (r < 0)
         return fatal(daemon, "cannot start: %s", strerror(-r));
-    build_senses(daemon);
+    senses_build(&daemon->senses, daemon->event, &daemon->manager);
     struct manager_options options = {
         .event = daemon->event,
-        .network = daemon->network,
-        .power = daemon->power,
+        .network = daemon->senses.network,
+        .power = daemon->senses.power,
         .store = daemon->store,
         .io = daemon->io,
         .mailbox = daemon->mailbox,
@@ -397,8 +357,7 @@ static void dismantle(struct daemon *daemon)
 {
     daemon->server = bus_server_free(daemon->server);
     daemon->manager = manager_free(daemon->manager);
-    daemon->power = power_free(daemon->power);
-    daemon->network = network_free(daemon->network);
+    senses_done(&daemon->senses);
     daemon->store = store_close(daemon->store);
     daemon->io = io_free(daemon->io);
     daemon->spawner = spawner_free(daemon->spawner);
