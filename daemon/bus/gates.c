@@ -114,7 +114,7 @@ int job_method_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
     uint64_t id = found->job->id;
     struct manager_error fault = {.fault = FAULT_NONE};
     struct call *call;
-    uint32_t ignored;
+    uint32_t ignored = 0;
 
     int r = read_ignored(m, &ignored, error);
     if (r >= 0)

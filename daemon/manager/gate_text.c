@@ -233,7 +233,11 @@ static void say_retry(struct words *words, enum gate gate)
 
 static void say_disk(struct words *words)
 {
-    say(words, words->is_closed ? words->manager->write_error_text : "the queue can be written");
+    if (words->is_closed)
+        (void)snprintf(words->text, GATE_TEXT_MAX, "the queue cannot be written: %s",
+                       strerror(-words->manager->write_error));
+    else
+        say(words, "the queue can be written");
     advise(words, "see bitsq daemon status");
 }
 

@@ -37,14 +37,41 @@ static void without_port(const char *host, char *bare, size_t size)
     (void)snprintf(bare, size, "%.*s", (int)length, host);
 }
 
+/* FNV-1a */
+static uint32_t hash(const char *text)
+{
+    uint32_t sum = 2166136261;
+
+    for (; *text != '\0'; text++)
+        sum = (sum ^ (uint8_t)*text) * 16777619;
+    return sum;
+}
+
 /* Where packets for HOST go: to the address under which it was reached, or the numeric one that stands in its URL. */
-static void find_path(const struct manager *manager, const char *host, struct network_path *ret)
+static void find_path(struct manager *manager, const char *host, struct network_path *ret)
 {
     const char *address = destination_address(manager, host);
     char bare[JOB_HOST_MAX + 1];
 
     without_port(address[0] != '\0' ? address : host, bare, sizeof(bare));
-    network_path(manager->network, strcmp(bare, "localhost") == 0 ? "127.0.0.1" : bare, ret);
+    struct known_path *known = &manager->paths[hash(bare) % KNOWN_PATHS_MAX];
+    if (!known->path || strcmp(known->host, bare) != 0) {
+        if (!known->path)
+            known->path = calloc(1, sizeof(*known->path));
+        network_path(manager->network, strcmp(bare, "localhost") == 0 ? "127.0.0.1" : bare, ret);
+        if (known->path && text_copy(known->host, sizeof(known->host), bare))
+            *known->path = *ret;
+        return;
+    }
+    *ret = *known->path;
+}
+
+void manager_forget_paths(struct manager *manager)
+{
+    for (size_t i = 0; i < KNOWN_PATHS_MAX; i++) {
+        free(manager->paths[i].path);
+        manager->paths[i] = (struct known_path){.path = NULL};
+    }
 }
 
 static enum gate_network judge(const struct network_path *path)

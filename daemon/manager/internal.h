@@ -42,6 +42,13 @@ struct lane_notes {
     size_t count, size;
 };
 
+/* Which way packets for a host go, until something changes: a decision asks for every lane. */
+struct known_path {
+    char host[JOB_HOST_MAX + 1];
+    struct network_path *path; /* NULL = not known */
+};
+#define KNOWN_PATHS_MAX 128
+
 /* A job that a person wants to run now, past the gates in IGNORED. */
 struct forced_job {
     uint64_t id;
@@ -122,6 +129,7 @@ struct manager {
     bool expiring;                                 /* jobs whose deadline has passed are with the writer */
     bool had_network;                              /* at the last look: a way out of the machine */
     bool is_asleep;                                /* or about to be: nothing starts */
+    struct known_path paths[KNOWN_PATHS_MAX];      /* see gates.c */
     TAILQ_HEAD(destinations, destination) destinations;
     size_t destinations_count;
     struct lane_notes lanes, lanes_before; /* see lanes.c */
@@ -247,6 +255,9 @@ bool schedule_force(struct manager *manager, uint64_t id, uint32_t ignored);
 
 /* world.c: lets the machine sleep when nothing is under way any more. */
 void manager_settle_for_sleep(struct manager *manager);
+
+/* gates.c: the network is another one. */
+void manager_forget_paths(struct manager *manager);
 
 /* The machine stays awake while foreground jobs run, where that was configured. */
 void manager_keep_awake(struct manager *manager);

@@ -560,6 +560,7 @@ struct manager *manager_free(struct manager *manager)
     manager_drop_farewells(manager);
     batch_free_all(manager);
     destinations_free(manager);
+    manager_forget_paths(manager);
     manager_free_lanes(manager);
     manager_drop_groups(manager);
     sd_event_source_disable_unref(manager->mailbox_source);

@@ -23,6 +23,7 @@ void manager_network_changed(struct manager *manager)
     struct network_path path;
     struct runner *runner, *next;
 
+    manager_forget_paths(manager);
     network_path(manager->network, "", &path);
     manager->network_since_usec = now.realtime_usec;
     if (path.has_route && !manager->had_network) {

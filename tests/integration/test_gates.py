@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Why a job waits: for each gate, the text, the JSON and D-Bus say the same, and `run` is the way past it."""
+import resource
+import signal
 import time
 
 import pytest
@@ -250,3 +252,19 @@ def test_a_deadline_can_be_taken_back_and_the_job_goes_on(home, serve):
     assert home.bitsq("set", str(job), "deadline=").code == 0
     assert home.bitsq("retry", str(job)).code == 0
     assert home.bitsq("wait", str(job)).code == 0
+
+
+def test_while_the_queue_cannot_be_written_jobs_wait_for_the_disk(home):
+    daemon = home.daemon()
+    assert daemon.stop() == []
+    # A file size limit stands for a full disk; the signal that it adds does not come from one.
+    daemon.start(preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
+    bus = daemon.bus
+    job = bus.add(home.file(size=10), NOWHERE, not_before=int((time.time() + HOUR) * 1e6))
+    _, hard = resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (0, hard))
+    with pytest.raises(BusError):
+        bus.add(home.file("other.bin", size=10), NOWHERE)
+    agree(home, bus, job, "disk", "the queue cannot be written", "bitsq daemon status")
+    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    poll(lambda: bus.job(job)["Gates"] == ["time"], "it can be written again")
