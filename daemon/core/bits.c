@@ -4,9 +4,11 @@
 #include "core/proto.h"
 
 #include "base/moment.h"
+#include "base/text.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -95,7 +97,7 @@ void bits_send(struct step *step, enum exchange_kind kind)
         bits_describe(step, HR_INVALID_ARGUMENT, CONTEXT_QUEUE_MANAGER,
                       "the stored session does not fit into a request", &failure);
         bits_forget_session(session);
-        session->drop_then_create = session->drop_then_fail = false;
+        session->drop_then_create = session->drop_then_fail = session->drop_then_retake = false;
         bits_fail(step, &failure, "start it again with: bitsq retry");
         return;
     }
@@ -246,8 +248,8 @@ static void take_suspend(struct step *step)
     if (session->awaiting == EXCHANGE_FRAGMENT)
         bits_note_ambiguous(session);
     bits_abort_exchange(step);
-    if (session->drop_then_fail) {
-        bits_dropped(step); /* the job has failed already; only the farewell to the server is cut short */
+    if (session->drop_then_fail || session->drop_then_retake) {
+        bits_dropped(step); /* that is decided already; only the farewell to the server is cut short */
         return;
     }
     if (session->drop_then_create)
@@ -273,7 +275,8 @@ static void take_cancel(struct step *step)
     record->no_progress_usec = 0;
     session->record_changed = true;
     if (session->awaiting == EXCHANGE_CANCEL) {
-        session->drop_then_create = session->drop_then_fail = false; /* what is under way does it */
+        /* What is under way does it. */
+        session->drop_then_create = session->drop_then_fail = session->drop_then_retake = false;
         return;
     }
     bits_abort_exchange(step);
@@ -282,11 +285,17 @@ static void take_cancel(struct step *step)
     bits_go_on(step);
 }
 
-/* Row 41. What is at the server is a part of another file: it must never be closed, and need not be kept. */
-static void take_source_changed(struct step *step, const char *change)
+/*
+ * Rows 41 and 41a. What is at the server is a part of another file: it must never be closed, and need not be kept. A
+ * file that goes on changing would be uploaded for ever, so that is done a few times only.
+ */
+static void take_source_changed(struct step *step, const char *change, bool is_there)
 {
     struct session *session = step->session;
+    bool may_restart = session->parameters.source_restart && is_there;
+    uint32_t restarts = session->record.source_restarts;
     struct failure failure;
+    char why[200];
 
     if (!session->running || session->record.phase == SESSION_CANCEL || session->awaiting == EXCHANGE_CANCEL)
         return;
@@ -294,8 +303,15 @@ static void take_source_changed(struct step *step, const char *change)
         bits_uncount_sent(session);
     bits_abort_exchange(step);
     take_back_close(session, false);
-    bits_describe_local(step, HR_LOCAL_FILE_CHANGED, PHASE_SOURCE, change ? change : "it changed", &failure);
-    bits_drop_then_fail(step, &failure, "bitsq retry uploads it as it is now");
+    (void)text_copy(why, sizeof(why), change ? change : "it changed");
+    if (may_restart && restarts >= SOURCE_RESTARTS_MAX)
+        (void)snprintf(why, sizeof(why), "%s, and it was begun anew %" PRIu32 " times before",
+                       change ? change : "it changed", restarts);
+    bits_describe_local(step, HR_LOCAL_FILE_CHANGED, PHASE_SOURCE, why, &failure);
+    if (may_restart && restarts < SOURCE_RESTARTS_MAX)
+        bits_drop_then_retake(step, &failure);
+    else
+        bits_drop_then_fail(step, &failure, "bitsq retry uploads it as it is now");
 }
 
 void bits_take_source_error(struct step *step, int error)
@@ -304,7 +320,7 @@ void bits_take_source_error(struct step *step, int error)
     struct failure failure;
 
     if (error == -ENOENT || error == -ENOTDIR) {
-        take_source_changed(step, "the file is gone");
+        take_source_changed(step, "the file is gone", false);
         return;
     }
     bool may_heal = failure_errno_may_heal(error);
@@ -340,7 +356,7 @@ static void take_access_failed(struct step *step)
     if (session->awaiting == EXCHANGE_FRAGMENT)
         bits_uncount_sent(session);
     bits_abort_exchange(step);
-    if (session->drop_then_create || session->drop_then_fail) {
+    if (bits_is_dropping(session)) {
         bits_dropped(step); /* the server need not be told */
         return;
     }
@@ -378,7 +394,7 @@ static void dispatch(struct step *step)
         take_cancel(step);
         return;
     case SESSION_EVENT_SOURCE_CHANGED:
-        take_source_changed(step, step->in->source_change);
+        take_source_changed(step, step->in->source_change, true);
         return;
     case SESSION_EVENT_SOURCE_FAILED:
         take_source_failed(step);
@@ -415,6 +431,7 @@ static bool saves_the_record(enum session_action action)
     case SESSION_ACTION_DONE:
     case SESSION_ACTION_FAIL:
     case SESSION_ACTION_GONE:
+    case SESSION_ACTION_RETAKE:
         return true;
     case SESSION_ACTION_NONE:
     case SESSION_ACTION_SEND:

@@ -84,6 +84,8 @@ void bits_forget_session(struct session *session);
 void bits_restart(struct step *step, const struct failure *failure); /* a new session from byte 0, within the guards */
 void bits_drop_then_create(struct step *step, const struct failure *failure);
 void bits_drop_then_fail(struct step *step, const struct failure *failure, const char *advice);
+void bits_drop_then_retake(struct step *step, const struct failure *failure); /* the file as it will be */
+bool bits_is_dropping(const struct session *session);
 void bits_dropped(struct step *step);
 
 /* bits_failure.c: what failed and why, "Fragment failed: the server answered 503"; the advice comes later. */

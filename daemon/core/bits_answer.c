@@ -488,7 +488,7 @@ void bits_take_outcome(struct step *step)
 
     step->kind = session->awaiting;
     session->awaiting = EXCHANGE_NONE;
-    if (session->drop_then_create || session->drop_then_fail) {
+    if (bits_is_dropping(session)) {
         bits_dropped(step);
         return;
     }

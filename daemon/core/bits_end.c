@@ -17,7 +17,7 @@ static void end_attempt(struct step *step, enum session_action action)
     session->awaiting_commit = false;
     session->awaiting_store = false;
     session->asked_again = false;
-    session->drop_then_fail = session->drop_then_create = false;
+    session->drop_then_fail = session->drop_then_create = session->drop_then_retake = false;
     step->out->action = action;
 }
 
@@ -202,6 +202,40 @@ void bits_drop_then_fail(struct step *step, const struct failure *failure, const
     bits_send(step, EXCHANGE_CANCEL);
 }
 
+/*
+ * The upload begins anew, with what the file is when its next attempt looks at it. What was sent and acknowledged, and
+ * what went wrong, concerns the file as it was.
+ */
+static void retake(struct step *step, const struct failure *failure)
+{
+    struct session *session = step->session;
+    const struct session_record before = session->record;
+
+    bits_forget_session(session);
+    session->record = (struct session_record){.resent_bytes = before.resent_bytes,
+                                              .sent_bytes = before.sent_bytes,
+                                              .cancel_requested_usec = before.cancel_requested_usec,
+                                              .source_restarts = before.source_restarts + 1};
+    step->out->failure = *failure;
+    end_attempt(step, SESSION_ACTION_RETAKE);
+}
+
+void bits_drop_then_retake(struct step *step, const struct failure *failure)
+{
+    if (step->session->record.session_id[0] == '\0') {
+        retake(step, failure);
+        return;
+    }
+    step->session->failure = *failure;
+    step->session->drop_then_retake = true;
+    bits_send(step, EXCHANGE_CANCEL);
+}
+
+bool bits_is_dropping(const struct session *session)
+{
+    return session->drop_then_create || session->drop_then_fail || session->drop_then_retake;
+}
+
 void bits_dropped(struct step *step)
 {
     struct session *session = step->session;
@@ -210,6 +244,10 @@ void bits_dropped(struct step *step)
     if (session->drop_then_create) {
         session->drop_then_create = false;
         bits_restart(step, &failure);
+        return;
+    }
+    if (session->drop_then_retake) {
+        retake(step, &failure);
         return;
     }
     bits_forget_session(session);

@@ -71,6 +71,7 @@ static void forgive(struct job *job)
     job->session.stalled_acks = 0;
     job->session.lost_session_tried = false;
     job->session.source_error_tried = false;
+    job->session.source_restarts = 0;
     job->session.cancel_requested_usec = 0;
 }
 
@@ -174,6 +175,10 @@ static void take_update(struct job *job, const struct job_update *update)
     if (update->has_identity) {
         job->identity = update->identity;
         job->identity_wanted = false;
+    }
+    if (update->retakes_identity) {
+        job->identity_wanted = true;
+        job->counted_uploaded_bytes = 0; /* another file from now on */
     }
     if (job->started_usec == 0)
         job->started_usec = update->started_usec;

@@ -54,7 +54,8 @@ struct job_update {
     struct session_record session;
     struct source_identity identity; /* taken anew where the first one was racy */
     bool has_identity;
-    bool progress; /* clears the failure and the attempts */
+    bool retakes_identity; /* the source changed, and what it is at the next attempt shall be uploaded */
+    bool progress;         /* clears the failure and the attempts */
     bool confirmed;
     struct failure failure;
     uint64_t retry_delay_usec;

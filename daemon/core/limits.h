@@ -68,6 +68,7 @@
 #define SESSION_STALLED_ACKS_MAX     5  /* Acks in a row that do not exceed the session's highest offset */
 #define SESSION_LOOPS_MAX            3  /* sessions that ended by the guard above */
 #define SESSION_CREATE_CONFLICTS_MAX 3  /* 409 to Create-Session */
+#define SOURCE_RESTARTS_MAX          3  /* changes of its file that a job puts up with until a person retries it */
 #define CANCEL_RETRY_MAX_USEC        (24 * UINT64_C(3600000000))
 
 /* The store. */

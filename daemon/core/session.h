@@ -4,7 +4,8 @@
  *
  *            START, OUTCOME, PERSISTED, SUSPEND, YIELD, CANCEL, SOURCE_*
  *   runner ─────────────────────────────────────────────────────────▶ session_step()
- *          ◀───────────────────────────────────────────────────────── SEND, PERSIST, WAIT, DONE, FAIL, GONE, IDLE, NONE
+ *          ◀───────────────────────────────────────────────────────── SEND, PERSIST, WAIT, DONE, FAIL, GONE, IDLE,
+ *                                                                      RETAKE, NONE
  *
  * Session state is plain data: tests copy it, compare it and replay it. Time comes in as an argument. Every input is
  * legal in every state; a late or duplicate one answers NONE.
@@ -78,6 +79,8 @@ struct session_record {
     uint32_t reply_restarts;
 
     bool fragment_is_ambiguous; /* restart_on_ambiguous: whether the server has the last Fragment is not known */
+
+    uint32_t source_restarts; /* times that the file changed and was begun anew; `retry` counts from 0 again */
 };
 
 /* What does not change while an attempt lasts. The runner fills it from the job and the configuration. */
@@ -99,7 +102,8 @@ struct session_parameters {
     bool restart_on_ambiguous;
     bool reply_strict;
     bool at_most_once;
-    bool ping_first; /* credentials of a scheme that binds to the connection: authenticate before Create-Session */
+    bool source_restart; /* a changed source is uploaded anew, SOURCE_RESTARTS_MAX times */
+    bool ping_first;     /* credentials of a scheme that binds to the connection: authenticate before Create-Session */
 };
 
 struct session {
@@ -133,6 +137,7 @@ struct session {
     struct failure failure; /* why a best-effort Cancel-Session is under way, and when it is through, whatever came: */
     bool drop_then_fail;    /* the job ends */
     bool drop_then_create;  /* a new session begins */
+    bool drop_then_retake;  /* the file is begun anew, as it is now */
 };
 
 enum session_event {
@@ -168,8 +173,10 @@ enum session_action {
     SESSION_ACTION_WAIT,    /* transient error: try again after a delay, which the back-off rule chooses */
     SESSION_ACTION_DONE,
     SESSION_ACTION_FAIL,
-    SESSION_ACTION_GONE,        /* cancelled, as far as the server can be told */
-    SESSION_ACTION_IDLE,        /* stopped by SUSPEND or YIELD */
+    SESSION_ACTION_GONE,   /* cancelled, as far as the server can be told */
+    SESSION_ACTION_IDLE,   /* stopped by SUSPEND or YIELD */
+    SESSION_ACTION_RETAKE, /* `failure` says how the source changed: its next attempt begins with what the file is then
+                            */
     SESSION_ACTION_STORE_REPLY, /* cut the temporary file to reply_total, make it durable, put it to its place */
 };
 
@@ -182,7 +189,7 @@ struct session_output {
     bool at_once;              /* with WAIT: the first error after progress of a kind where haste is right */
     uint64_t retry_after_usec; /* with WAIT: the server's wish, 0 = none */
     struct exchange_request request;
-    struct failure failure; /* with WAIT and FAIL; with DONE, a warning, or nothing */
+    struct failure failure; /* with WAIT, FAIL and RETAKE; with DONE, a warning, or nothing */
 };
 
 void session_init(struct session *session, const struct session_parameters *parameters,

@@ -11,6 +11,7 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #define CONNECT_TIMEOUT_USEC (30 * USEC_PER_SEC)
@@ -39,6 +40,7 @@ static void fill_parameters(const struct runner *runner, struct session_paramete
         .connect_timeout_usec = CONNECT_TIMEOUT_USEC,
         .send_timeout_usec = SEND_TIMEOUT_USEC,
         .response_timeout_usec = settings->response_timeout_usec,
+        .source_restart = job->options.source_restart,
         .no_progress_timeout_usec = job->options.has_no_progress_timeout ? job->options.no_progress_timeout_usec
                                                                          : settings->no_progress_timeout_usec,
     };
@@ -205,8 +207,8 @@ void runner_begin(struct runner *runner)
     const struct job *job = runner->job;
     /* A file that is taken anew is looked at first; so is one whose identity may hide a write, while nothing was sent.
      */
-    bool look =
-        job->state != JOB_CANCELLING && (job->identity_wanted || (job->identity.racy && job->session.sent_bytes == 0));
+    bool look = job->state != JOB_CANCELLING &&
+                (job->identity_wanted || (job->identity.racy && job->session.sent_high_offset == 0));
 
     if (!look) {
         (void)runner_begin_now(runner);
@@ -298,6 +300,16 @@ static void runner_end(struct runner *runner, enum command_type type, const stru
     runner_submit_end(runner);
 }
 
+/* Its file changed, and its next attempt, which is due at once, begins with what the file is then. */
+static void retake_source(struct runner *runner, const struct session_output *out)
+{
+    log_message(LOG_NOTICE, MESSAGE_JOB_RETRYING, runner->job->id, "%s; it is uploaded anew, %" PRIu32 " of %d times",
+                out->failure.text, runner->session.record.source_restarts, SOURCE_RESTARTS_MAX);
+    runner->update.retakes_identity = true;
+    runner->update.has_identity = false;
+    runner_end(runner, COMMAND_CHECKPOINT, out);
+}
+
 static void runner_act(struct runner *runner, const struct session_output *out)
 {
     if (out->abort_exchange)
@@ -332,6 +344,9 @@ static void runner_act(struct runner *runner, const struct session_output *out)
         break;
     case SESSION_ACTION_GONE:
         runner_end(runner, COMMAND_GONE, out);
+        break;
+    case SESSION_ACTION_RETAKE:
+        retake_source(runner, out);
         break;
     case SESSION_ACTION_IDLE:
         if (runner->goes_to_end)
@@ -396,6 +411,7 @@ void runner_job_changed(struct runner *runner, struct job *job)
         runner->job->options.rate_bytes != job->options.rate_bytes || strcmp(runner->job->group, job->group) != 0;
     job_free(runner->job);
     runner->job = job;
+    runner->session.parameters.source_restart = job->options.source_restart;
     if (other_rate)
         pacing_limits_changed(runner->manager);
     if (!runner->begun) {

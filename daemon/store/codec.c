@@ -89,6 +89,7 @@ static const struct record_field fields[] = {
     MEMBER(78, FLAG, session.lost_session_tried),
     MEMBER(79, FLAG, session.close_attempted),
     MEMBER(80, FLAG, session.source_error_tried),
+    MEMBER(81, NUMBER, session.source_restarts),
 
     MEMBER(85, TEXT, failure.name),
     MEMBER(86, NUMBER, failure.code),

@@ -84,6 +84,7 @@ static void begin(struct life *life)
         .reply_strict = flags & 64,
         .at_most_once = flags & 128,
         .ping_first = flags & 256,
+        .source_restart = flags & 512,
     };
 
     for (int i = 0; i < 4; i++)
@@ -168,6 +169,7 @@ static void check_end(struct life *life)
     case SESSION_ACTION_SEND:
     case SESSION_ACTION_PERSIST:
     case SESSION_ACTION_IDLE:
+    case SESSION_ACTION_RETAKE:
         return;
     }
 }

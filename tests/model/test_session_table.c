@@ -92,6 +92,18 @@ static void go_drop_to_fail(struct player *p)
     player_ack(p, 500, CODE(0x80200020));
 }
 
+static void go_may_retake(struct player *p)
+{
+    go_fragment(p);
+    p->session.parameters.source_restart = true;
+}
+
+static void go_drop_to_retake(struct player *p)
+{
+    go_may_retake(p);
+    player_event(p, SESSION_EVENT_SOURCE_CHANGED);
+}
+
 static void go_cancel(struct player *p)
 {
     go_fragment(p);
@@ -203,10 +215,18 @@ static const struct situation plain[] = {
 };
 
 static const struct situation further[] = {
-    {"Ping 1st", go_ping_first},    {"Ping/host", go_host_ping}, {"Frag/host", go_host},
-    {"host down", go_host_down},    {"tail", go_tail},           {"Reply", go_reply},
-    {"Rep/host", go_reply_at_host}, {"store", go_store},         {"Close/rep", go_close_after_reply},
+    {"Ping 1st", go_ping_first},
+    {"Ping/host", go_host_ping},
+    {"Frag/host", go_host},
+    {"host down", go_host_down},
+    {"tail", go_tail},
+    {"Reply", go_reply},
+    {"Rep/host", go_reply_at_host},
+    {"store", go_store},
+    {"Close/rep", go_close_after_reply},
     {"Canc/rep", go_cancel_reply},
+    {"Frag/anew", go_may_retake},
+    {"drop>anew", go_drop_to_retake},
 };
 
 /* Events: the lines. An outcome has a status or a transport error; EXPECTED stands for the offset that is due. */
@@ -433,6 +453,8 @@ static const char *action_name(const struct session_output *out)
         return "GONE";
     case SESSION_ACTION_IDLE:
         return "idle";
+    case SESSION_ACTION_RETAKE:
+        return "anew";
     case SESSION_ACTION_STORE_REPLY:
         return "store";
     }
@@ -479,7 +501,8 @@ static void write_table(FILE *to)
         "# SPDX-License-Identifier: LGPL-2.1-or-later\n"
         "# Made by test_session_table --print. Columns: what is under way when the event of the line comes.\n"
         "# Cells: the request that is sent next, or save (PERSIST), wait, idle, DONE, DONE? (unconfirmed), FAIL,\n"
-        "# GONE, . (nothing). Marks: < a shorter fragment, @ to the session's own host, * the session is forgotten,\n"
+        "# GONE, anew (RETAKE), . (nothing). Marks: < a shorter fragment, @ to the session's own host, * the session "
+        "is forgotten,\n"
         "# ! the exchange is aborted.\n"
         "#\n"
         "# Frag/2nd: the first fragment over another TCP connection. Frag/end: the last one. save id, save cls:\n"
@@ -488,7 +511,8 @@ static void write_table(FILE *to)
         "#\n"
         "# Below, Ping 1st: the Ping of a job whose scheme binds to the connection. /host: the server named a host\n"
         "# for the session; host down: it was out of reach for longer than it said one shall wait. tail: the last\n"
-        "# byte once more, to learn where the reply is. Reply: its second part. store: it goes to its place.\n",
+        "# byte once more, to learn where the reply is. Reply: its second part. store: it goes to its place. anew: of\n"
+        "# a job whose file is uploaded anew when it changes.\n",
         to);
     write_half(to, plain, ELEMENTS(plain));
     write_half(to, further, ELEMENTS(further));
@@ -538,6 +562,7 @@ static void assert_consistent(const struct player *p)
     /* An attempt that runs waits for something, always: else it would hang for ever. */
     assert_true(!session->running || session->awaiting != EXCHANGE_NONE || session->awaiting_commit ||
                 session->awaiting_store);
+    assert_true(p->out.action != SESSION_ACTION_RETAKE || session->record.session_id[0] == '\0');
     assert_true(!session->awaiting_store || (session->running && session->awaiting == EXCHANGE_NONE));
     assert_true(session->record.offset <= session->parameters.size_bytes);
     if (p->out.action == SESSION_ACTION_WAIT || p->out.action == SESSION_ACTION_FAIL)

@@ -79,6 +79,7 @@ static void check_end(const struct world *world)
     case SESSION_ACTION_PERSIST:
     case SESSION_ACTION_WAIT:
     case SESSION_ACTION_IDLE:
+    case SESSION_ACTION_RETAKE:
     case SESSION_ACTION_STORE_REPLY:
         break;
     }
@@ -212,6 +213,7 @@ static bool live(struct world *world)
         start(world, 10 * USEC_PER_MIN);
         return true;
     case SESSION_ACTION_IDLE:
+    case SESSION_ACTION_RETAKE:
         start(world, 0);
         return true;
     case SESSION_ACTION_DONE:

@@ -84,6 +84,7 @@ static void draw_session(uint64_t *seed, struct session_record *session)
     draw_text(seed, session->reply_validator, sizeof(session->reply_validator));
     session->reply_restarts = (uint32_t)draw(seed);
     session->fragment_is_ambiguous = draw(seed) % 2 == 0;
+    session->source_restarts = (uint32_t)draw(seed);
 }
 
 /* Each text is a value that its key accepts: a record with another one is refused. */

@@ -106,6 +106,7 @@ static void retrying_forgives_and_keeps_the_session(void **state)
 
     (void)state;
     job->session.source_error_tried = job->session.lost_session_tried = true;
+    job->session.source_restarts = 3;
     job->finished_usec = 5;
     assert_int_equal(apply_verb(job, VERB_RETRY, &effect), 0);
     assert_string_equal(job->session.session_id, "x");
@@ -118,6 +119,7 @@ static void retrying_forgives_and_keeps_the_session(void **state)
     assert_int_equal(job->session.no_progress_usec, 0);
     assert_int_equal(job->session.restarts, 0);
     assert_false(job->session.source_error_tried);
+    assert_int_equal(job->session.source_restarts, 0);
     assert_false(job->session.lost_session_tried);
     assert_false(job->identity_wanted);
 }
@@ -153,6 +155,21 @@ static void retrying_what_was_too_large_or_cancelled_begins_a_new_session(void *
     assert_string_equal(cancelled->session.session_id, "");
     assert_int_equal(cancelled->session.cancel_requested_usec, 0);
     assert_int_equal(cancelled->session.sent_high_offset, 4990); /* the same bytes: they would be re-sent */
+}
+
+static void a_source_that_is_begun_anew_is_looked_at_first(void **state)
+{
+    _cleanup_(job_free_p) struct job *job = new_job(JOB_RETRYING, true);
+    const struct job_update update = {.retakes_identity = true, .session.source_restarts = 1};
+
+    (void)state;
+    job->counted_uploaded_bytes = 100;
+    assert_int_equal(apply(job, COMMAND_CHECKPOINT, &update), JOB_UPDATED);
+    assert_true(job->identity_wanted);
+    assert_int_equal(job->state, JOB_RETRYING); /* due since this attempt began */
+    assert_int_equal(job->attempts, 3);
+    assert_int_equal(job->session.source_restarts, 1);
+    assert_int_equal(job->counted_uploaded_bytes, 0);
 }
 
 static void cancelling_notes_when_it_was_wished(void **state)
@@ -350,6 +367,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(retrying_forgives_and_keeps_the_session),
     cmocka_unit_test(retrying_a_changed_source_takes_it_as_it_is_now),
     cmocka_unit_test(retrying_what_was_too_large_or_cancelled_begins_a_new_session),
+    cmocka_unit_test(a_source_that_is_begun_anew_is_looked_at_first),
     cmocka_unit_test(cancelling_notes_when_it_was_wished),
     cmocka_unit_test(cancelling_a_failed_job_without_a_session_ends_it_at_once),
     cmocka_unit_test(removing_a_failed_job_cancels_its_session_first),

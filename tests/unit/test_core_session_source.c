@@ -51,6 +51,106 @@ static void row_41_a_change_before_a_session_needs_no_cancel(void **state)
     assert_failure(&p, FAIL, HR_LOCAL_FILE_CHANGED);
 }
 
+static void open_restartable(struct player *p, uint64_t size)
+{
+    player_open(p, size);
+    p->session.parameters.source_restart = true;
+}
+
+static void row_41a_a_changed_source_is_begun_anew_where_that_was_chosen(void **state)
+{
+    struct player p;
+
+    (void)state;
+    open_restartable(&p, 1000000);
+    player_ack(&p, 200, NEXT(262144));
+    player_event(&p, SESSION_EVENT_SOURCE_CHANGED);
+    assert_sends(&p, CANCEL);
+    assert_true(p.out.abort_exchange);
+    player_ack(&p, 500, "");
+    assert_failure(&p, RETAKE, HR_LOCAL_FILE_CHANGED);
+    assert_string_equal(p.session.record.session_id, "");
+    assert_int_equal(p.session.record.phase, SESSION_CREATE);
+    assert_int_equal(p.session.record.offset, 0);
+    assert_int_equal(p.session.record.high_offset, 0);
+    assert_int_equal(p.session.record.sent_high_offset, 0);
+    assert_int_equal(p.session.record.sent_bytes, 262144);
+    assert_int_equal(p.session.record.source_restarts, 1);
+    p.session.parameters.size_bytes = 2000;
+    player_event(&p, SESSION_EVENT_START);
+    assert_sends(&p, CREATE);
+    player_ack(&p, 200, "BITS-Session-Id: another");
+    player_event(&p, SESSION_EVENT_PERSISTED);
+    assert_fragment(&p, 0, 1999);
+}
+
+static void change_until_it_is_put_up_with(struct player *p)
+{
+    for (unsigned i = 1; i <= SOURCE_RESTARTS_MAX; i++) {
+        player_event(p, SESSION_EVENT_SOURCE_CHANGED);
+        player_ack(p, 200, "");
+        assert_action(p, RETAKE);
+        assert_int_equal(p->session.record.source_restarts, i);
+        player_reload(p);
+        player_event(p, SESSION_EVENT_START);
+        player_ack(p, 200, "BITS-Session-Id: " PLAYER_ID);
+        player_event(p, SESSION_EVENT_PERSISTED);
+        player_ack(p, 200, NEXT(262144)); /* progress does not count it anew */
+    }
+}
+
+static void row_41a_a_source_that_goes_on_changing_is_fatal_and_says_so(void **state)
+{
+    struct player p;
+
+    (void)state;
+    open_restartable(&p, 1000000);
+    change_until_it_is_put_up_with(&p);
+    const struct session_input in = {
+        .event = SESSION_EVENT_SOURCE_CHANGED, .now = p.now, .source_change = "it was modified"};
+    session_step(&p.session, &in, &p.out);
+    assert_sends(&p, CANCEL);
+    player_ack(&p, 200, "");
+    assert_failure(&p, FAIL, HR_LOCAL_FILE_CHANGED);
+    assert_non_null(strstr(p.out.failure.text, "it was modified, and it was begun anew 3 times before; bitsq retry"));
+}
+
+static void row_41a_without_a_session_nothing_has_to_be_cancelled(void **state)
+{
+    struct player p;
+
+    (void)state;
+    player_init(&p, 1000);
+    p.session.parameters.source_restart = true;
+    player_event(&p, SESSION_EVENT_START);
+    player_event(&p, SESSION_EVENT_SOURCE_CHANGED);
+    assert_failure(&p, RETAKE, HR_LOCAL_FILE_CHANGED);
+}
+
+static void row_41a_a_pause_does_not_wait_for_the_cancellation(void **state)
+{
+    struct player p;
+
+    (void)state;
+    open_restartable(&p, 1000);
+    player_event(&p, SESSION_EVENT_SOURCE_CHANGED);
+    player_event(&p, SESSION_EVENT_SUSPEND);
+    assert_failure(&p, RETAKE, HR_LOCAL_FILE_CHANGED);
+    assert_true(p.out.abort_exchange);
+}
+
+static void row_41a_a_cancellation_goes_before_it(void **state)
+{
+    struct player p;
+
+    (void)state;
+    open_restartable(&p, 1000);
+    player_event(&p, SESSION_EVENT_SOURCE_CHANGED);
+    player_event(&p, SESSION_EVENT_CANCEL);
+    player_ack(&p, 200, "");
+    assert_action(&p, GONE);
+}
+
 static void fail_source(struct player *p, int error)
 {
     const struct session_input in = {.event = SESSION_EVENT_SOURCE_FAILED, .now = p->now, .source_error = error};
@@ -69,6 +169,17 @@ static void row_41_a_file_that_is_gone_is_a_changed_one(void **state)
     player_ack(&p, 200, "");
     assert_failure(&p, FAIL, HR_LOCAL_FILE_CHANGED);
     assert_non_null(strstr(p.out.failure.text, "gone"));
+}
+
+static void row_41_a_file_that_is_gone_cannot_be_begun_anew(void **state)
+{
+    struct player p;
+
+    (void)state;
+    open_restartable(&p, 1000);
+    fail_source(&p, -ENOENT);
+    player_ack(&p, 200, "");
+    assert_failure(&p, FAIL, HR_LOCAL_FILE_CHANGED);
 }
 
 static void row_42_an_unreadable_file_is_fatal(void **state)
@@ -133,6 +244,12 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(row_41_a_change_before_the_close_means_no_close),
     cmocka_unit_test(row_41_a_change_before_a_session_needs_no_cancel),
     cmocka_unit_test(row_41_a_file_that_is_gone_is_a_changed_one),
+    cmocka_unit_test(row_41_a_file_that_is_gone_cannot_be_begun_anew),
+    cmocka_unit_test(row_41a_a_changed_source_is_begun_anew_where_that_was_chosen),
+    cmocka_unit_test(row_41a_a_source_that_goes_on_changing_is_fatal_and_says_so),
+    cmocka_unit_test(row_41a_without_a_session_nothing_has_to_be_cancelled),
+    cmocka_unit_test(row_41a_a_pause_does_not_wait_for_the_cancellation),
+    cmocka_unit_test(row_41a_a_cancellation_goes_before_it),
     cmocka_unit_test(row_42_an_unreadable_file_is_fatal),
     cmocka_unit_test(row_42_a_disk_error_is_waited_out_once),
     cmocka_unit_test(row_42_a_file_system_that_hangs_is_waited_out_as_often_as_it_takes),
