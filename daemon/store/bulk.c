@@ -46,8 +46,16 @@ static const struct record_field intent_fields[] = {
     MEMBER(32, FLAG, change.options.has_no_progress_timeout),
     MEMBER(33, NUMBER, change.texts_reset),
     MEMBER(34, NUMBER, change.flags_reset),
+    MEMBER(35, NUMBER, change.options.rate_bytes),
+    MEMBER(36, NUMBER, change.options.not_before_usec),
+    MEMBER(37, NUMBER, change.options.deadline_usec),
+    MEMBER(38, FLAG, change.options.source_restart),
+    MEMBER(39, NUMBER, change.options.policy.network),
 
     RECORD_ACCESS_MEMBERS(bulk, 40, change.access),
+
+    MEMBER(72, NUMBER, change.options.policy.power),
+    MEMBER(73, TEXT, change.options.policy.window),
 };
 
 static const struct record_field progress_fields[] = {

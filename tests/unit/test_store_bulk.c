@@ -290,6 +290,15 @@ static void settings_change_for_all(void **state)
     fill(fixture, JOBS);
     bulk->change = (struct job_change){.has_priority = true, .priority = PRIORITY_LOW, .group = strdup("night")};
     bulk->change.access.texts[ACCESS_PROXY] = strdup("http://proxy.example:3128");
+    bulk->change.options_given = CHANGE_RATE | CHANGE_NOT_BEFORE | CHANGE_DEADLINE | CHANGE_SOURCE_CHANGED |
+                                 CHANGE_NETWORK | CHANGE_POWER | CHANGE_WINDOW;
+    bulk->change.options = (struct job_options){
+        .rate_bytes = 1000,
+        .not_before_usec = FIXTURE_NOW + 1,
+        .deadline_usec = FIXTURE_NOW + 2,
+        .source_restart = true,
+        .policy = {.network = NETWORK_UNMETERED, .power = POWER_AC, .window = "22:00-06:00"},
+    };
     assert_int_equal(begin(fixture, bulk), 0);
     reopen(fixture);
     finish(fixture);
@@ -297,6 +306,13 @@ static void settings_change_for_all(void **state)
     assert_int_equal(job->priority, PRIORITY_LOW);
     assert_string_equal(job->group, "night");
     assert_string_equal(job->access.texts[ACCESS_PROXY], "http://proxy.example:3128");
+    assert_int_equal(job->options.rate_bytes, 1000);
+    assert_int_equal(job->options.not_before_usec, FIXTURE_NOW + 1);
+    assert_int_equal(job->options.deadline_usec, FIXTURE_NOW + 2);
+    assert_true(job->options.source_restart);
+    assert_int_equal(job->options.policy.network, NETWORK_UNMETERED);
+    assert_int_equal(job->options.policy.power, POWER_AC);
+    assert_string_equal(job->options.policy.window, "22:00-06:00");
     assert_indexes_match(fixture);
 }
 
