@@ -5,14 +5,19 @@
 #include "io/spawner_message.h"
 #include "io/spawner_process.h"
 
+#include "base/text.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+
+#define WORDS_SHOWN_MAX 200 /* bytes of a program's last words */
 
 struct spawner_run {
     TAILQ_ENTRY(spawner_run) entry;
@@ -293,4 +298,41 @@ void spawner_run_cancel(struct spawner_run *run)
     run->cancelled = true;
     run->is_cancel_unsent = true;
     pump(spawner);
+}
+
+/* ---- what callers share ---- */
+
+char *spawner_last_words(const struct spawner_result *result)
+{
+    const char *text = result->error_text;
+    size_t length = result->error_bytes;
+
+    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r' || text[length - 1] == ' '))
+        length--;
+    size_t begin = length;
+    while (begin > 0 && text[begin - 1] != '\n')
+        begin--;
+    if (length - begin > WORDS_SHOWN_MAX)
+        begin = length - WORDS_SHOWN_MAX;
+    _cleanup_free_ char *line = text_duplicate(text + begin, length - begin);
+    return line ? text_escape(line) : NULL;
+}
+
+int spawner_environment(char *ret[static SPAWNER_ENVIRONMENT_MAX])
+{
+    static const char *const names[] = {"PATH", "HOME", "LANG", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"};
+    static_assert(ELEMENTS(names) == SPAWNER_ENVIRONMENT_MAX, "there is room for all");
+    int count = 0;
+
+    for (size_t i = 0; i < ELEMENTS(names); i++) {
+        const char *value = getenv(names[i]);
+        if (!value)
+            continue;
+        if (asprintf(&ret[count], "%s=%s", names[i], value) < 0) {
+            ret[count] = NULL;
+            return -ENOMEM;
+        }
+        count++;
+    }
+    return count;
 }

@@ -35,6 +35,16 @@ struct spawner_result {
     size_t error_bytes;
 };
 
+/* What they ended with, the last line of its standard error, as text_escape() leaves it; the caller frees it. */
+char *spawner_last_words(const struct spawner_result *result);
+
+/*
+ * What a helper may need to find the user's agents and settings, and nothing else of the daemon's: allocates strings
+ * into RET, which has room for so many, and returns how many. -ENOMEM, with some of them set.
+ */
+#define SPAWNER_ENVIRONMENT_MAX 5
+int spawner_environment(char *ret[static SPAWNER_ENVIRONMENT_MAX]);
+
 /* Before there are threads, a store and sockets: forks. What the caller has open does not reach the helpers. */
 int spawner_start(struct spawner **ret);
 /* From now on answers are read in EVENT. DIED, which may be NULL, runs on the loop if the process ends unasked. */

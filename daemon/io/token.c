@@ -20,8 +20,7 @@
 #include <sysexits.h>
 #include <time.h>
 
-#define EXPIRES_KEY     "expires="
-#define ERROR_SHOWN_MAX 200 /* bytes of the helper's last words */
+#define EXPIRES_KEY "expires="
 
 /* What came of a run. */
 struct token_answer {
@@ -72,23 +71,9 @@ __attribute__((format(printf, 3, 4))) static void say(struct token_answer *answe
     va_end(list);
 }
 
-/* The last line that says something, its end where it is long; "" where there is none. */
-static char *last_words(const char *text, size_t length)
-{
-    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r' || text[length - 1] == ' '))
-        length--;
-    size_t begin = length;
-    while (begin > 0 && text[begin - 1] != '\n')
-        begin--;
-    if (length - begin > ERROR_SHOWN_MAX)
-        begin = length - ERROR_SHOWN_MAX;
-    _cleanup_free_ char *line = text_duplicate(text + begin, length - begin);
-    return line ? text_escape(line) : NULL;
-}
-
 static void read_failure(const struct token *token, const struct spawner_result *result, struct token_answer *answer)
 {
-    _cleanup_free_ char *words = last_words(result->error_text, result->error_bytes);
+    _cleanup_free_ char *words = spawner_last_words(result);
     const char *said = words ? words : "", *colon = said[0] != '\0' ? ": " : "";
 
     if (result->error == -ECONNRESET)
@@ -209,30 +194,18 @@ static void on_run(void *userdata, const struct spawner_result *result)
 
 /* ---- running a helper ---- */
 
-/* What a helper may need to find the user's agents and settings, and nothing else of the daemon's. */
-static int build_environment(const char *host, char *strings[static 8])
-{
-    static const char *const names[] = {"PATH", "HOME", "LANG", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"};
-    size_t count = 0;
-
-    for (size_t i = 0; i < ELEMENTS(names); i++) {
-        const char *value = getenv(names[i]);
-        if (value && asprintf(&strings[count++], "%s=%s", names[i], value) < 0)
-            return -ENOMEM;
-    }
-    return asprintf(&strings[count], "BITSQ_HOST=%s", host) < 0 ? -ENOMEM : 0;
-}
-
 static int run_helper(struct token *token, const struct token_query *query)
 {
-    char *environment[8] = {0};
+    char *environment[SPAWNER_ENVIRONMENT_MAX + 2] = {0};
     _cleanup_free_ char **argv = NULL;
 
     if (!token->io->spawner)
         return -ENOSYS;
     int r = credential_split_command(query->command, &argv);
     if (r >= 0)
-        r = build_environment(query->host, environment);
+        r = spawner_environment(environment);
+    if (r >= 0 && asprintf(&environment[r], "BITSQ_HOST=%s", query->host) < 0)
+        r = -ENOMEM;
     if (r >= 0)
         r = spawner_run(token->io->spawner, (const char *const *)argv, (const char *const *)environment,
                         token->io->token_timeout_usec, on_run, token, &token->run);
