@@ -66,8 +66,7 @@ static void set_asleep(struct logind *logind, bool is_asleep)
         return;
     logind->is_asleep = is_asleep;
     if (!is_asleep) {
-        /* Before anybody is told: the next sleep may be near. The old one held nothing up any more. */
-        release(&logind->delay);
+        /* Before anybody is told: the next sleep may be near. */
         logind->delay.is_wanted = true;
         settle(&logind->delay);
     }

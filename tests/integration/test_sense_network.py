@@ -91,6 +91,14 @@ def test_of_two_default_routes_the_one_with_the_lower_metric_counts_whose_link_h
     assert watch.ask("path", "192.0.2.9") == route("cable")
 
 
+def test_the_lowest_metric_counts_across_families(net, watch):
+    net.link("radio", "198.51.100.7/24")
+    net.link("cable", "2001:db8::7/64")
+    net.ip("route add default via 198.51.100.1 metric 600", "route add ::/0 via 2001:db8::1 dev cable metric 100")
+    watch.until(route("cable"), "path")
+    assert watch.ask("path", "192.0.2.1") == route("radio")
+
+
 def test_without_a_default_route_any_other_way_out_will_do_for_a_host_that_is_not_known_yet(net, watch):
     net.link("uplink", "192.0.2.7/24")
     watch.until(route("uplink"), "path")
@@ -117,6 +125,7 @@ def test_a_default_route_of_ipv6_is_a_way_out(net, watch):
 
 
 def test_one_route_over_two_links_is_a_way_out_by_either(net, watch):
+    net.link("other", "10.0.0.7/24")
     net.link("cable", "192.0.2.7/24")
     net.link("radio", "198.51.100.7/24")
     net.ip("route add default nexthop via 192.0.2.1 nexthop via 198.51.100.1")

@@ -188,12 +188,10 @@ def test_the_machine_is_held_awake_only_while_that_is_wanted(bus, watch):
     for _ in range(3):
         watch.ask("release")
         until_held(bus, DELAY)
-        watch.ask("hold")
-        watch.ask("hold")
+        watch.ask("hold\nhold")
         until_held(bus, DELAY, IDLE)
     for _ in range(20):
-        watch.ask("release")
-        watch.ask("hold")
+        watch.ask("release\nhold")
     watch.ask("release")
     until_held(bus, DELAY)
 

@@ -84,7 +84,7 @@ class Watch:
         with open(self.errors, "wb") as errors:
             self.process = subprocess.Popen([*prefix, WATCH, *arguments], env={**home.env, **(env or {})}, text=True,
                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
-        self.events, self.answers = [], []
+        self.events, self.answers, self.asked = [], [], 1
         threading.Thread(target=self._read, daemon=True).start()
         assert self._answer(0) == "ready"
 
@@ -97,10 +97,12 @@ class Watch:
         return self.answers[number]
 
     def ask(self, *words):
-        number = len(self.answers)
-        self.process.stdin.write(" ".join(words) + "\n")
+        """The answer to a command; of several lines, which arrive together, the answer to the last."""
+        command = " ".join(words) + "\n"
+        self.asked += command.count("\n")
+        self.process.stdin.write(command)
         self.process.stdin.flush()
-        return self._answer(number)
+        return self._answer(self.asked - 1)
 
     def until(self, answer, *words):
         """Asks until the answer is ANSWER."""
@@ -175,9 +177,11 @@ class SystemBus:
         process.wait(DEADLINE_S)
 
     def stop(self):
-        for name in list(self.mocks):
-            self.end_mock(name)
+        """The bus goes first and at once: nothing is heard of what goes with it."""
         if self.daemon:
             self.connection.close()
+            self.daemon.process.kill()
             self.daemon.stop()
         self.daemon = None
+        for name in list(self.mocks):
+            self.end_mock(name)
