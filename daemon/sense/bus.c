@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define RECONNECT_MIN_USEC USEC_PER_SEC
+#define RECONNECT_GROWTH   8 /* a machine without a bus will hardly get one, and shall not be woken for it */
 #define RECONNECT_MAX_USEC (10 * USEC_PER_MIN)
 #define MATCH_MAX          512 /* bytes; of names that stand in this box */
 #define DBUS_NAME          "org.freedesktop.DBus"
@@ -43,7 +44,7 @@ static void retry_later(struct sense_bus *bus)
     if (sd_event_source_set_time_relative(bus->timer, bus->delay_usec) < 0 ||
         sd_event_source_set_enabled(bus->timer, SD_EVENT_ONESHOT) < 0)
         return; /* the loop is at its end */
-    bus->delay_usec = 2 * bus->delay_usec;
+    bus->delay_usec = RECONNECT_GROWTH * bus->delay_usec;
     if (bus->delay_usec > RECONNECT_MAX_USEC)
         bus->delay_usec = RECONNECT_MAX_USEC;
 }
