@@ -3,6 +3,7 @@
 
 #include "manager/log.h"
 #include "manager/manager.h"
+#include "sense/mounts.h"
 #include "sense/network.h"
 #include "sense/power.h"
 
@@ -20,6 +21,13 @@ static void on_power(void *userdata)
     const struct senses *senses = userdata;
 
     manager_power_changed(*senses->manager);
+}
+
+static void on_mounts(void *userdata)
+{
+    const struct senses *senses = userdata;
+
+    manager_mounts_changed(*senses->manager);
 }
 
 static void on_sleep(void *userdata, bool asleep)
@@ -43,10 +51,16 @@ void senses_build(struct senses *senses, sd_event *event, struct manager *const 
     if (r < 0)
         log_message(LOG_WARNING, MESSAGE_WORLD, 0, "cannot follow power and sleep: %s; jobs run as on mains power",
                     strerror(-r));
+    r = mounts_new(event, on_mounts, senses, &senses->mounts);
+    if (r < 0)
+        log_message(LOG_WARNING, MESSAGE_WORLD, 0,
+                    "cannot follow what is mounted: %s; jobs that wait for a file system look for it now and then",
+                    strerror(-r));
 }
 
 void senses_done(struct senses *senses)
 {
+    senses->mounts = mounts_free(senses->mounts);
     senses->power = power_free(senses->power);
     senses->network = network_free(senses->network);
 }

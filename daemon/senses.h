@@ -5,13 +5,15 @@
 #include <systemd/sd-event.h>
 
 struct manager;
+struct mounts;
 struct network;
 struct power;
 
 struct senses {
     struct manager *const *manager; /* made after them: they need it from the first turn of the loop on */
-    struct network *network;        /* NULL = not known; as the next one */
+    struct network *network;        /* NULL = not known; as the next ones */
     struct power *power;
+    struct mounts *mounts;
 };
 
 /* A help: without them jobs run as if there were a network, and mains power. What is missing is logged. */

@@ -319,6 +319,10 @@ void bits_take_source_error(struct step *step, int error)
     struct session *session = step->session;
     struct failure failure;
 
+    if (error == -ENOMEDIUM) {
+        bits_away(step);
+        return;
+    }
     if (error == -ENOENT || error == -ENOTDIR) {
         take_source_changed(step, "the file is gone", false);
         return;
@@ -432,6 +436,7 @@ static bool saves_the_record(enum session_action action)
     case SESSION_ACTION_FAIL:
     case SESSION_ACTION_GONE:
     case SESSION_ACTION_RETAKE:
+    case SESSION_ACTION_AWAY:
         return true;
     case SESSION_ACTION_NONE:
     case SESSION_ACTION_SEND:

@@ -79,6 +79,7 @@ void bits_done(struct step *step);
 void bits_done_unconfirmed(struct step *step, bool has_predecessor);
 void bits_gone(struct step *step);
 void bits_idle(struct step *step);
+void bits_away(struct step *step);                                   /* the source's file system is not mounted */
 void bits_invalid(struct step *step, const struct failure *failure); /* an answer that breaks the protocol */
 void bits_forget_session(struct session *session);
 void bits_restart(struct step *step, const struct failure *failure); /* a new session from byte 0, within the guards */

@@ -5,6 +5,9 @@
  */
 #include "core/bits.h"
 
+#include "base/text.h"
+
+#include <stdio.h>
 #include <string.h>
 
 static void end_attempt(struct step *step, enum session_action action)
@@ -25,6 +28,19 @@ void bits_idle(struct step *step)
 {
     end_attempt(step, SESSION_ACTION_IDLE);
     step->session->record_changed = true; /* the time without progress has been counted on */
+}
+
+/* However long it takes: what is not there has not failed, and the server has its own idea of when a session is old. */
+void bits_away(struct step *step)
+{
+    const char *mount = step->in->source_mount;
+    char why[FAILURE_TEXT_MAX / 2], shown[FAILURE_TEXT_MAX / 4];
+
+    (void)text_copy(shown, sizeof(shown), mount ? mount : "that it was on");
+    (void)snprintf(why, sizeof(why), "the file system %s is not mounted", shown);
+    bits_describe_local(step, HR_NOT_READY, PHASE_SOURCE, why, &step->out->failure);
+    bits_advise(&step->out->failure, "mount it, and it goes on by itself");
+    end_attempt(step, SESSION_ACTION_AWAY);
 }
 
 void bits_fail(struct step *step, const struct failure *failure, const char *advice)

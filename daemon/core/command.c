@@ -220,7 +220,10 @@ static void log_attempt(struct job *job, const struct command *command)
 
 static void apply_retry_at(struct job *job, const struct command *command)
 {
-    log_attempt(job, command);
+    if (command->update.is_away)
+        job->failure = command->update.failure;
+    else
+        log_attempt(job, command);
     job->retry_delay_usec = command->update.retry_delay_usec;
     /* A pause or a cancellation that came meanwhile is not put off by the error of the attempt that it ended. */
     if (job->state == JOB_PAUSED || (job->state == JOB_CANCELLING && command->update.session.phase != SESSION_CANCEL))

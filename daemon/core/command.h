@@ -55,6 +55,7 @@ struct job_update {
     struct source_identity identity; /* taken anew where the first one was racy */
     bool has_identity;
     bool retakes_identity; /* the source changed, and what it is at the next attempt shall be uploaded */
+    bool is_away;          /* with RETRY_AT: no error, the source's file system is not mounted */
     bool progress;         /* clears the failure and the attempts */
     bool confirmed;
     struct failure failure;

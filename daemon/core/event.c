@@ -82,8 +82,9 @@ size_t events_of_change(const struct command *command, const struct job *before,
     if (command->type == COMMAND_VERB && (command->verb == VERB_RETRY || command->verb == VERB_SET)) {
         ret_types[count++] = event_of_verb(command->verb);
     } else if (command->type == COMMAND_RETRY_AT && after->state == JOB_RETRYING) {
-        /* Each attempt that failed, not only the first. */
-        ret_types[count++] = EVENT_RETRYING;
+        /* Each attempt that failed, not only the first; but that a file system is still away is no news. */
+        if (!command->update.is_away || !job_is_away(before))
+            ret_types[count++] = EVENT_RETRYING;
     } else if (before->state != after->state && (command->type == COMMAND_VERB || job_state_is_final(after->state))) {
         /* That bytes flow again after an error is no change that anybody has to hear of. */
         ret_types[count++] = type_of_state(after->state);

@@ -62,6 +62,7 @@ struct failure {
 #define HR_NOTIFICATION_TIMEOUT       0x80070112u /* [MC-BUP] prints it for a full disk too */
 #define HR_FILE_NOT_FOUND             0x80070002u
 #define HR_READ_FAULT                 0x8007001Eu
+#define HR_NOT_READY                  0x80070015u /* the file system is not mounted */
 #define HR_DEADLINE                   0x800705B4u /* HRESULT_FROM_WIN32(ERROR_TIMEOUT) */
 #define HR_TIMEOUT                    0x80072EE2u /* ERROR_WINHTTP_TIMEOUT */
 #define HR_NAME_NOT_RESOLVED          0x80072EE7u

@@ -21,6 +21,7 @@ struct job *job_free(struct job *job)
     free(job->url);
     free(job->host);
     free(job->source);
+    free(job->source_mount);
     free(job->reply_path);
     access_done(&job->access);
     free(job);
@@ -43,10 +44,12 @@ int job_copy(const struct job *job, struct job **ret)
         return -ENOMEM;
     *copy = *job;
     copy->key = copy->name = copy->group = copy->url = copy->host = copy->source = copy->reply_path = NULL;
+    copy->source_mount = NULL;
     copy->access = (struct access){0};
     if (copy_string(job->key, &copy->key) < 0 || copy_string(job->name, &copy->name) < 0 ||
         copy_string(job->group, &copy->group) < 0 || copy_string(job->url, &copy->url) < 0 ||
         copy_string(job->host, &copy->host) < 0 || copy_string(job->source, &copy->source) < 0 ||
+        copy_string(job->source_mount, &copy->source_mount) < 0 ||
         copy_string(job->reply_path, &copy->reply_path) < 0 || access_copy(&job->access, &copy->access) < 0)
         return -ENOMEM;
     *ret = TAKE_PTR(copy);
@@ -89,6 +92,9 @@ static const char *find_fault(const struct job *job)
         return "the URL has no host";
     if (!job->source || job->source[0] != '/' || strnlen(job->source, JOB_SOURCE_MAX + 1) > JOB_SOURCE_MAX)
         return "the source must be an absolute path of at most 4095 bytes";
+    if (job->source_mount &&
+        (job->source_mount[0] != '/' || strnlen(job->source_mount, SOURCE_MOUNT_MAX + 1) > SOURCE_MOUNT_MAX))
+        return "the place of the source's file system must be an absolute path of at most 1023 bytes";
     if (job->options.fragment_min_bytes > FRAGMENT_CEILING_BYTES ||
         job->options.fragment_max_bytes > FRAGMENT_CEILING_BYTES)
         return "a fragment may have at most 1 GiB";
@@ -142,6 +148,20 @@ uint64_t job_due_usec(const struct job *job)
 
     /* What is being cancelled has nothing to wait for. */
     return job->state != JOB_CANCELLING && job->options.not_before_usec > due ? job->options.not_before_usec : due;
+}
+
+bool job_is_away(const struct job *job)
+{
+    return job->state == JOB_RETRYING && job->failure.phase == PHASE_SOURCE && job->failure.code == HR_NOT_READY;
+}
+
+enum ident_change job_source_change(const struct job *job, const struct source_identity *now)
+{
+    struct source_identity before = job->identity;
+
+    if (job->source_mount)
+        before.device = now->device;
+    return ident_compare(&before, now);
 }
 
 const char *job_state_name(enum job_state state)

@@ -84,6 +84,7 @@ struct job {
     char *url;                  /* as given; its query may be a secret */
     char *host;                 /* "host:port" in lower case, without user or path; part of the lane */
     char *source;               /* absolute path: bytes, not always UTF-8 */
+    char *source_mount; /* where its file system was mounted when it was added; NULL = it cannot go, or not known */
     struct source_identity identity;
     bool identity_wanted; /* after `retry` of a changed source: what the path names now is what shall be uploaded */
     char *reply_path;     /* where the reply of an upload-reply job goes: absolute; NULL = into the state folder */
@@ -124,6 +125,15 @@ int job_validate(const struct job *job, const char **ret_reason);
 bool job_state_is_final(enum job_state state);
 /* When a runnable job may be tried: its next attempt, its turn, or the time that its owner wants it to wait for. */
 uint64_t job_due_usec(const struct job *job);
+
+/* It waits for the file system of its source to be mounted. */
+bool job_is_away(const struct job *job);
+
+/*
+ * How its source, which is NOW so, differs from what is to be uploaded. The device says nothing where the file system
+ * comes and goes: it gets another number each time.
+ */
+enum ident_change job_source_change(const struct job *job, const struct source_identity *now);
 
 /* It may still miss its deadline. */
 bool job_has_deadline(const struct job *job);

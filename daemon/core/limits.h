@@ -14,6 +14,7 @@
 #define JOB_NAME_MAX      256  /* characters; the BITS limit for a display name, counted in bytes here */
 #define JOB_KEY_MAX       255  /* bytes; with the owner before it, below LMDB's 511 bytes a key */
 #define JOB_GROUP_MAX     64   /* bytes */
+#define SOURCE_MOUNT_MAX  1023 /* bytes; where a file system is mounted any deeper, it is not waited for */
 #define RATE_MIN_BYTES    64   /* bytes a second: less would not finish a fragment within the patience of a server */
 #define JOB_ATTEMPTS_KEPT 8    /* attempts that a record remembers, so that a record stays bounded */
 
@@ -119,6 +120,8 @@
 #define PROBES_MAX       4                              /* of servers, for people who wait for them */
 #define ACTIVE_JOBS_MAX  64                             /* the largest MaxActive */
 #define DESTINATIONS_MAX 256                            /* hosts of which the manager knows how they were reached */
+#define AWAY_MOUNTS_MAX  32                             /* file systems that jobs wait for, and are told of at once */
+#define AWAY_HEADS       1000                           /* jobs of a lane that are looked at when one is back */
 #define FORCED_JOBS_MAX  ACTIVE_JOBS_MAX                /* that `run` wants to start */
 #define RAMP_STEP_USEC   UINT64_C(500000)               /* between the first jobs after the network returned */
 #define RAMP_USEC        UINT64_C(30000000)             /* after that it has been back for long */

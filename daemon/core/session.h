@@ -5,7 +5,7 @@
  *            START, OUTCOME, PERSISTED, SUSPEND, YIELD, CANCEL, SOURCE_*
  *   runner ─────────────────────────────────────────────────────────▶ session_step()
  *          ◀───────────────────────────────────────────────────────── SEND, PERSIST, WAIT, DONE, FAIL, GONE, IDLE,
- *                                                                      RETAKE, NONE
+ *                                                                      AWAY, RETAKE, NONE
  *
  * Session state is plain data: tests copy it, compare it and replay it. Time comes in as an argument. Every input is
  * legal in every state; a late or duplicate one answers NONE.
@@ -162,8 +162,10 @@ struct session_input {
     bool refreshed;                         /* with OUTCOME: a new token has been had since the request was sent */
     const char *access_fault;               /* with ACCESS_FAILED: a sentence without secrets */
     bool access_may_heal;                   /* with ACCESS_FAILED: time may help (a helper that timed out) */
-    int source_error;                       /* negative errno, with SOURCE_FAILED and REPLY_FAILED */
-    const char *source_change;              /* "the size changed", with SOURCE_CHANGED */
+    int source_error; /* negative errno, with SOURCE_FAILED and REPLY_FAILED; -ENOMEDIUM: its file system is not mounted
+                       */
+    const char *source_mount;  /* where that was, for people; NULL = not known */
+    const char *source_change; /* "the size changed", with SOURCE_CHANGED */
 };
 
 enum session_action {
@@ -175,6 +177,7 @@ enum session_action {
     SESSION_ACTION_FAIL,
     SESSION_ACTION_GONE,   /* cancelled, as far as the server can be told */
     SESSION_ACTION_IDLE,   /* stopped by SUSPEND or YIELD */
+    SESSION_ACTION_AWAY,   /* no error: `failure` says which file system of the source is not mounted; then again */
     SESSION_ACTION_RETAKE, /* `failure` says how the source changed: its next attempt begins with what the file is then
                             */
     SESSION_ACTION_STORE_REPLY, /* cut the temporary file to reply_total, make it durable, put it to its place */
@@ -189,7 +192,7 @@ struct session_output {
     bool at_once;              /* with WAIT: the first error after progress of a kind where haste is right */
     uint64_t retry_after_usec; /* with WAIT: the server's wish, 0 = none */
     struct exchange_request request;
-    struct failure failure; /* with WAIT, FAIL and RETAKE; with DONE, a warning, or nothing */
+    struct failure failure; /* with WAIT, FAIL, AWAY and RETAKE; with DONE, a warning, or nothing */
 };
 
 void session_init(struct session *session, const struct session_parameters *parameters,

@@ -2,6 +2,7 @@
 #include "core/limits.h"
 #include "io/file.h"
 #include "io/internal.h"
+#include "io/mountpoint.h"
 #include "io/source.h"
 
 #include <assert.h>
@@ -12,10 +13,11 @@ struct look {
     struct io_request request;
     char *path;
     uint8_t boot_id[16];
-    void (*done)(void *userdata, int result, const struct source_identity *identity);
+    io_looked_t done;
     void *userdata;
     int result;
     struct source_identity identity;
+    char mount[SOURCE_MOUNT_MAX + 1];
 };
 
 int io_new(struct mailbox *mailbox, unsigned threads, struct io **ret)
@@ -113,6 +115,8 @@ static void look_run(struct io_request *request)
     look->result = file_open(look->path, &fd);
     if (look->result >= 0)
         look->result = file_identify(fd, look->boot_id, &look->identity);
+    if (look->result >= 0)
+        mountpoint_of(fd, look->mount);
 }
 
 static void look_free(struct io_request *request)
@@ -127,13 +131,11 @@ static void look_finish(struct io_request *request)
 {
     struct look *look = (struct look *)request;
 
-    look->done(look->userdata, look->result, &look->identity);
+    look->done(look->userdata, look->result, &look->identity, look->mount);
     look_free(request);
 }
 
-int io_look(struct io *io, const char *path,
-            void (*done)(void *userdata, int result, const struct source_identity *identity), void *userdata,
-            struct io_request **ret)
+int io_look(struct io *io, const char *path, io_looked_t done, void *userdata, struct io_request **ret)
 {
     _cleanup_free_ struct look *look = calloc(1, sizeof(*look));
 
@@ -149,6 +151,60 @@ int io_look(struct io *io, const char *path,
     look->done = done;
     look->userdata = userdata;
     memcpy(look->boot_id, io->boot_id, sizeof(look->boot_id));
+    io_request_submit(&look->request);
+    *ret = &TAKE_PTR(look)->request;
+    return 0;
+}
+
+/* ---- looking at a place where a file system was ---- */
+
+struct mount_look {
+    struct io_request request;
+    char *path;
+    void (*done)(void *userdata, bool is_gone);
+    void *userdata;
+    bool is_gone;
+};
+
+static void mount_look_run(struct io_request *request)
+{
+    struct mount_look *look = (struct mount_look *)request;
+
+    look->is_gone = mountpoint_is_gone(look->path);
+}
+
+static void mount_look_free(struct io_request *request)
+{
+    struct mount_look *look = (struct mount_look *)request;
+
+    free(look->path);
+    free(look);
+}
+
+static void mount_look_finish(struct io_request *request)
+{
+    struct mount_look *look = (struct mount_look *)request;
+
+    look->done(look->userdata, look->is_gone);
+    mount_look_free(request);
+}
+
+int io_look_at_mount(struct io *io, const char *path, void (*done)(void *userdata, bool is_gone), void *userdata,
+                     struct io_request **ret)
+{
+    _cleanup_free_ struct mount_look *look = calloc(1, sizeof(*look));
+
+    if (!look)
+        return -ENOMEM;
+    look->path = strdup(path);
+    if (!look->path)
+        return -ENOMEM;
+    io_request_init(&look->request, io);
+    look->request.run = mount_look_run;
+    look->request.finish = mount_look_finish;
+    look->request.free = mount_look_free;
+    look->done = done;
+    look->userdata = userdata;
     io_request_submit(&look->request);
     *ret = &TAKE_PTR(look)->request;
     return 0;

@@ -13,6 +13,7 @@
 #include "core/limits.h"
 #include "io/file.h"
 #include "io/internal.h"
+#include "io/mountpoint.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -35,6 +36,7 @@ struct source {
     struct pool_job job;
     struct io *io; /* not used by the thread: it may be gone by then */
     char *path;
+    char *mount; /* where its file system is mounted; NULL = it cannot go */
     uint8_t boot_id[16];
     bool freed; /* by its owner; what remains goes when the call returns */
 
@@ -118,6 +120,15 @@ static int read_chunk(struct source *source)
     return chunk->bytes < source->read_bytes ? -ENODATA : 0;
 }
 
+/* A descriptor into a file system that has gone is of no use when it comes back. */
+static void judge_error(struct source *source)
+{
+    if (!source->mount || !mountpoint_may_explain(source->result) || !mountpoint_is_gone(source->mount))
+        return;
+    close_file(source);
+    source->result = -ENOMEDIUM;
+}
+
 static void source_run(struct pool_job *job)
 {
     struct source *source = (struct source *)job;
@@ -125,9 +136,11 @@ static void source_run(struct pool_job *job)
     switch (source->call) {
     case SOURCE_CALL_CHECK:
         source->result = check_file(source);
+        judge_error(source);
         break;
     case SOURCE_CALL_READ:
         source->result = read_chunk(source);
+        judge_error(source);
         break;
     case SOURCE_CALL_CLOSE:
         close_file(source);
@@ -142,6 +155,7 @@ static void source_destroy(struct source *source)
     for (size_t i = 0; i < IO_CHUNKS_AHEAD; i++)
         free(source->chunks[i].buffer);
     free(source->path);
+    free(source->mount);
     free(source);
 }
 
@@ -262,15 +276,18 @@ static void source_drop(struct pool_job *job)
     source_destroy(source);
 }
 
-int source_new(struct io *io, const char *path, struct source **ret)
+int source_new(struct io *io, const char *path, const char *mount, struct source **ret)
 {
     _cleanup_free_ struct source *source = calloc(1, sizeof(*source));
 
     if (!source)
         return -ENOMEM;
     source->path = strdup(path);
-    if (!source->path)
+    source->mount = mount ? strdup(mount) : NULL;
+    if (!source->path || (mount && !source->mount)) {
+        free(source->path);
         return -ENOMEM;
+    }
     source->job = (struct pool_job){.run = source_run, .finish = source_finish, .drop = source_drop};
     source->io = io;
     source->fd = -1;

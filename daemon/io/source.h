@@ -38,16 +38,22 @@ bool io_dispatch(struct io *io, struct message *message);
 
 /*
  * Looks at a file: opens it safely (no FIFO, device or folder; nothing that blocks; O_NOATIME where permitted) and
- * takes its identity. RESULT 0, or -ENOENT, -EACCES, -EISDIR, -EMEDIUMTYPE (FIFO, socket, device), ... as open(2).
+ * takes its identity, and the place where its file system is mounted ("" = the root, or not known). RESULT 0, or
+ * -ENOENT, -EACCES, -EISDIR, -EMEDIUMTYPE (FIFO, socket, device), ... as open(2).
  */
-int io_look(struct io *io, const char *path,
-            void (*done)(void *userdata, int result, const struct source_identity *identity), void *userdata,
-            struct io_request **ret);
+typedef void (*io_looked_t)(void *userdata, int result, const struct source_identity *identity, const char *mount);
+int io_look(struct io *io, const char *path, io_looked_t done, void *userdata, struct io_request **ret);
+/* Whether a file system that was mounted at PATH is not there any more. */
+int io_look_at_mount(struct io *io, const char *path, void (*done)(void *userdata, bool is_gone), void *userdata,
+                     struct io_request **ret);
 /* done() will not be called. */
 void io_request_cancel(struct io_request *request);
 
-/* An open source file of one attempt. Callbacks that are pending when it is freed never run. */
-int source_new(struct io *io, const char *path, struct source **ret);
+/*
+ * An open source file of one attempt. Callbacks that are pending when it is freed never run. Where MOUNT is given, an
+ * error that comes because no file system is mounted there any more is -ENOMEDIUM.
+ */
+int source_new(struct io *io, const char *path, const char *mount, struct source **ret);
 struct source *source_free(struct source *source);
 DEFINE_CLEANUP(struct source *, source_free);
 

@@ -223,7 +223,7 @@ static void say_retry(struct words *words, enum gate gate)
     }
     if (job->state == JOB_RETRYING && job->failure.text[0] != '\0') {
         (void)snprintf(words->text, GATE_TEXT_MAX, "%.*s", (int)strcspn(job->failure.text, ";"), job->failure.text);
-        advise(words, "bitsq retry ID tries at once");
+        advise(words, job_is_away(job) ? "mount it, and it goes on by itself" : "bitsq retry ID tries at once");
     } else if (destination_is_down(words->manager, job->host, &since, &probe)) {
         (void)snprintf(words->text, GATE_TEXT_MAX,
                        "%s did not answer; one job at a time finds out whether it does again", job->host);

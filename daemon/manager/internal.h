@@ -62,6 +62,8 @@ struct known_group {
     bool is_readable; /* false: its record is damaged, and GROUP is one without any */
 };
 
+struct away_mount;
+
 #define QUARANTINED_NAMED 5 /* jobs in quarantine that are named, before "and N more" */
 
 struct manager {
@@ -134,6 +136,9 @@ struct manager {
     size_t destinations_count;
     struct lane_notes lanes, lanes_before; /* see lanes.c */
     size_t lanes_compared;
+    struct away_mount *away[AWAY_MOUNTS_MAX]; /* see mounts.c */
+    size_t away_count;
+    bool away_before_start; /* jobs may wait for a file system since before this start */
     struct forced_job forced[FORCED_JOBS_MAX];
     size_t forced_count;
     sd_event_source *slice_source; /* a time slice is used up */
@@ -252,6 +257,15 @@ void manager_runner_started(struct manager *manager, struct runner *runner);
 int schedule_run(struct manager *manager);
 /* The job is to run past the gates in IGNORED, once. False where too many others are. */
 bool schedule_force(struct manager *manager, uint64_t id, uint32_t ignored);
+
+/* mounts.c: a job waits for the file system that was mounted at PATH. */
+void manager_note_away(struct manager *manager, const char *path);
+/* Whether jobs may be due because their file system is back; and whether JOB is one of them. */
+bool manager_expects_mounts(const struct manager *manager);
+bool manager_mount_is_back(struct manager *manager, const struct job *job);
+/* All jobs of those that are back have been found. */
+void manager_settle_mounts(struct manager *manager);
+void manager_free_mounts(struct manager *manager);
 
 /* world.c: lets the machine sleep when nothing is under way any more. */
 void manager_settle_for_sleep(struct manager *manager);

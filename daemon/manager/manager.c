@@ -471,6 +471,7 @@ int manager_new(const struct manager_options *options, struct manager **ret)
     manager->settings = options->settings;
     manager->network = options->network;
     manager->power = options->power;
+    manager->away_before_start = true;
     manager->had_network = true; /* nothing has returned at a start */
     manager->check_url = options->check_url;
     manager->clock_fd = -1;
@@ -556,6 +557,7 @@ struct manager *manager_free(struct manager *manager)
         runner_free(runner);
     }
     manager_stop_probes(manager);
+    manager_free_mounts(manager);
     manager_purge_connections(manager);
     manager_drop_farewells(manager);
     batch_free_all(manager);

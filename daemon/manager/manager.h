@@ -279,6 +279,7 @@ int manager_count(struct manager *manager, uid_t owner, uint64_t ret_counts[stat
 /* What the machine says has changed: routes, addresses, what NetworkManager knows; or power. */
 void manager_network_changed(struct manager *manager);
 void manager_power_changed(struct manager *manager);
+void manager_mounts_changed(struct manager *manager); /* something was mounted or unmounted */
 /* For people. */
 struct manager_world {
     bool network_known, connected;

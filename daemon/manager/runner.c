@@ -120,7 +120,8 @@ static uint64_t waited_usec(const struct runner *runner, struct moment now)
     uint64_t begin = usec_sub(job->next_attempt_usec, job->retry_delay_usec);
     uint64_t end = job->next_attempt_usec < now.realtime_usec ? job->next_attempt_usec : now.realtime_usec;
 
-    if (job->state != JOB_RETRYING || job->next_attempt_usec == 0)
+    /* That its file system was away is no error, and as little counted as any gate. */
+    if (job->state != JOB_RETRYING || job->next_attempt_usec == 0 || job_is_away(job))
         return 0;
     if (begin < runner->manager->awake_since_usec)
         begin = runner->manager->awake_since_usec;
@@ -189,7 +190,7 @@ static void on_first_look(void *userdata, int result, const struct source_identi
      * An identity that was taken while the file had just been written may hide a write in the same tick of the clock.
      * No byte has been sent yet, so the look of this moment is as good; a change that shows is a change all the same.
      */
-    enum ident_change change = ident_compare(&runner->job->identity, identity);
+    enum ident_change change = job_source_change(runner->job, identity);
     if (runner->job->identity_wanted || change == IDENT_SAME)
         adopt_identity(runner, identity);
     bool is_change = change != IDENT_SAME && !runner->update.has_identity;
@@ -199,13 +200,17 @@ static void on_first_look(void *userdata, int result, const struct source_identi
 
 int runner_open_source(struct runner *runner)
 {
-    return runner->source ? 0 : source_new(runner->manager->io, runner->job->source, &runner->source);
+    return runner->source
+               ? 0
+               : source_new(runner->manager->io, runner->job->source, runner->job->source_mount, &runner->source);
 }
 
 void runner_begin(struct runner *runner)
 {
     const struct job *job = runner->job;
-    /* A file that is taken anew is looked at first; so is one whose identity may hide a write, while nothing was sent.
+    /*
+     * A file that is taken anew is looked at first; so is one whose identity may hide a write, while nothing was sent,
+     * and one whose file system was away: the server has nothing to do with that.
      */
     bool look = job->state != JOB_CANCELLING &&
                 (job->identity_wanted || (job->identity.racy && job->session.sent_high_offset == 0));
@@ -275,7 +280,7 @@ static void plan_retry(struct runner *runner, const struct session_output *out)
         .max_usec = settings->retry_delay_max_usec,
     };
     bool of_destination = !out->at_once && is_of_destination(runner, &out->failure);
-    uint64_t previous = runner->progressed ? 0 : runner->job->retry_delay_usec;
+    uint64_t previous = runner->progressed || job_is_away(runner->job) ? 0 : runner->job->retry_delay_usec;
     uint64_t of_host = of_destination ? destination_delay_usec(runner->manager, runner->job->host) : 0;
 
     if (rule.max_usec < rule.min_usec)
@@ -308,6 +313,17 @@ static void retake_source(struct runner *runner, const struct session_output *ou
     runner->update.retakes_identity = true;
     runner->update.has_identity = false;
     runner_end(runner, COMMAND_CHECKPOINT, out);
+}
+
+/* Its source's file system is not mounted: it is tried when it is, and now and then, in case that nobody says so. */
+static void wait_for_mount(struct runner *runner, const struct session_output *out)
+{
+    uint64_t delay = runner->manager->settings.retry_delay_max_usec;
+
+    runner->update.is_away = true;
+    runner->update.retry_delay_usec = delay;
+    runner->update.next_attempt_usec = usec_add(manager_now(runner->manager).realtime_usec, delay);
+    runner_end(runner, COMMAND_RETRY_AT, out);
 }
 
 static void runner_act(struct runner *runner, const struct session_output *out)
@@ -344,6 +360,9 @@ static void runner_act(struct runner *runner, const struct session_output *out)
         break;
     case SESSION_ACTION_GONE:
         runner_end(runner, COMMAND_GONE, out);
+        break;
+    case SESSION_ACTION_AWAY:
+        wait_for_mount(runner, out);
         break;
     case SESSION_ACTION_RETAKE:
         retake_source(runner, out);
@@ -384,6 +403,7 @@ static void log_places(const struct runner *runner, const char *before, bool had
 
 void runner_feed(struct runner *runner, struct session_input *in)
 {
+    _cleanup_free_ char *mount = runner->job->source_mount ? text_escape(runner->job->source_mount) : NULL;
     struct session_output out;
     char host[HOST_ID_MAX + 1];
 
@@ -393,6 +413,7 @@ void runner_feed(struct runner *runner, struct session_input *in)
     if (runner->manager->stopping && in->event != SESSION_EVENT_SUSPEND)
         return;
     in->now = manager_now(runner->manager);
+    in->source_mount = mount;
     (void)text_copy(host, sizeof(host), runner->session.record.host_id);
     bool had_reply = runner->session.record.reply_url[0] != '\0';
     bool was_replying = runner->session.record.phase == SESSION_REPLY;

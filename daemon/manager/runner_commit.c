@@ -119,6 +119,8 @@ static void log_end(const struct runner *runner)
         log_message(LOG_WARNING, MESSAGE_JOB_FAILED, runner->job->id, "%s", failure->text);
         break;
     case COMMAND_RETRY_AT:
+        if (failure->code == HR_NOT_READY && job_is_away(runner->job))
+            break; /* said before, and nothing new */
         log_message(LOG_NOTICE, MESSAGE_JOB_RETRYING, runner->job->id, "%s; next attempt in %.1f s", failure->text,
                     (double)runner->update.retry_delay_usec / (double)USEC_PER_SEC);
         break;
@@ -156,6 +158,9 @@ static void on_ended(struct command *command, void *userdata)
     log_end(runner);
     if (runner->end_type == COMMAND_GONE)
         runner_forget_reply(runner);
+    /* Now that the job's record says so, the file system is looked at again, lest it came back meanwhile. */
+    if (runner->update.is_away && runner->job->source_mount)
+        manager_note_away(manager, runner->job->source_mount);
     manager_announce(manager, command);
     manager_runner_ended(manager, runner);
 }

@@ -106,7 +106,7 @@ static void on_checked(void *userdata, int result, const struct source_identity 
         runner_source_failed(runner, result);
         return;
     }
-    enum ident_change change = ident_compare(&runner->job->identity, identity);
+    enum ident_change change = job_source_change(runner->job, identity);
     if (change != IDENT_SAME) {
         runner->preparing = false;
         runner_source_changed(runner, ident_change_text(change));

@@ -23,8 +23,10 @@ struct gathering {
     struct sched_candidate *candidates;
     size_t count, size;
     SLIST_HEAD(, gathered_lane) lanes;
-    uint64_t wake_usec; /* the first time at which a gate of a lane may change by itself */
-    bool forgives;      /* the network has just returned: what failed for want of it may be tried at once */
+    uint64_t wake_usec;  /* the first time at which a gate of a lane may change by itself */
+    bool expects_mounts; /* a file system is back: jobs that waited for it may be tried at once */
+    bool found_mounts;   /* there were some */
+    bool forgives;       /* the network has just returned: what failed for want of it may be tried at once */
 };
 
 static void gathering_done(struct gathering *gathering)
@@ -88,6 +90,24 @@ static bool failed_for_want_of_network(const struct gathering *gathering, uint64
            usec_sub(job->next_attempt_usec, job->retry_delay_usec) < gathering->manager->network_since_usec;
 }
 
+static bool waited_for_mount(const struct gathering *gathering, uint64_t id)
+{
+    _cleanup_(job_free_p) struct job *job = NULL;
+
+    return store_get(gathering->manager->store, id, &job) >= 0 && manager_mount_is_back(gathering->manager, job);
+}
+
+/* What kept a job that is not due yet from being tried is over. */
+static bool is_due_after_all(struct gathering *gathering, uint64_t id, bool *network_forgives)
+{
+    if (*network_forgives && (*network_forgives = failed_for_want_of_network(gathering, id)))
+        return true;
+    if (!gathering->expects_mounts || !waited_for_mount(gathering, id))
+        return false;
+    gathering->found_mounts = true;
+    return true;
+}
+
 static struct forced_job *find_forced(struct manager *manager, uint64_t id)
 {
     for (size_t i = 0; i < manager->forced_count; i++)
@@ -118,8 +138,8 @@ static int on_lane(const struct store_lane *stored, const struct store_candidate
         struct sched_candidate candidate = {.id = heads[i].id, .due_usec = heads[i].due_usec, .lane = &lane->lane};
         if (manager_find_runner(manager, candidate.id) || find_forced(manager, candidate.id))
             continue;
-        if (is_forgiven && candidate.due_usec > manager_now(manager).realtime_usec &&
-            (is_forgiven = failed_for_want_of_network(gathering, candidate.id)))
+        if (candidate.due_usec > manager_now(manager).realtime_usec &&
+            is_due_after_all(gathering, candidate.id, &is_forgiven))
             candidate.due_usec = manager_now(manager).realtime_usec;
         r = add_candidate(gathering, &candidate);
     }
@@ -351,6 +371,9 @@ int schedule_run(struct manager *manager)
     /* What flies stands in the index too: look past it. */
     size_t heads_max = manager->settings.max_active + manager->runners_count + manager->forced_count;
 
+    gathering.expects_mounts = manager_expects_mounts(manager);
+    if (gathering.expects_mounts)
+        heads_max += AWAY_HEADS;
     gathering.forgives = ramp_of(manager, manager_now(manager)) != 0;
     manager_begin_lanes(manager);
     int r = store_lanes(manager->store, heads_max, on_lane, &gathering);
@@ -358,6 +381,8 @@ int schedule_run(struct manager *manager)
         r = gather_forced(&gathering);
     if (r < 0)
         return r;
+    if (gathering.expects_mounts && !gathering.found_mounts)
+        manager_settle_mounts(manager);
     manager_tell_lanes(manager);
     if (gathering.count == 0 && manager->runners_count == 0)
         manager_read_wall_clock(manager); /* nothing waits for a time */

@@ -300,14 +300,17 @@ static void one_looked_at(struct addition *addition)
         all_looked_at(addition);
 }
 
-static void on_looked(void *userdata, int result, const struct source_identity *identity)
+static void on_looked(void *userdata, int result, const struct source_identity *identity, const char *mount)
 {
     struct look *look = userdata;
     struct addition *addition = look->addition;
+    struct job *job = addition->command->jobs[look->index];
 
     look->request = NULL;
-    if (result >= 0)
-        addition->command->jobs[look->index]->identity = *identity;
+    if (result >= 0) {
+        job->identity = *identity;
+        job->source_mount = mount[0] != '\0' ? strdup(mount) : NULL; /* without it the job does not wait for it */
+    }
     if (addition->error.fault == FAULT_NONE && result < 0)
         source_fault(addition, look->index, result);
     else if (addition->error.fault == FAULT_NONE && look->refuse_empty && identity->size_bytes == 0)

@@ -51,6 +51,7 @@ static const struct record_field fields[] = {
     MEMBER(39, RAW, identity.boot_id),
     MEMBER(40, FLAG, identity.racy),
     MEMBER(41, FLAG, identity_wanted),
+    MEMBER(42, STRING, source_mount),
 
     MEMBER(45, NUMBER, options.fragment_min_bytes),
     MEMBER(46, NUMBER, options.fragment_max_bytes),

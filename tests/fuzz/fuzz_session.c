@@ -170,6 +170,7 @@ static void check_end(struct life *life)
     case SESSION_ACTION_PERSIST:
     case SESSION_ACTION_IDLE:
     case SESSION_ACTION_RETAKE:
+    case SESSION_ACTION_AWAY:
         return;
     }
 }
@@ -217,7 +218,7 @@ static void step(struct life *life, const struct session_input *in)
 
 static void play_event(struct life *life, enum session_event event)
 {
-    static const int errors[] = {-EIO, -ENOENT, -EACCES, -ENOSPC, -ENODATA, -ETIMEDOUT, 0, -ENOMEM};
+    static const int errors[] = {-EIO, -ENOENT, -EACCES, -ENOSPC, -ENODATA, -ETIMEDOUT, -ENOMEDIUM, -ENOMEM};
     unsigned choice = take(&life->stream);
     const struct session_input in = {
         .event = event,

@@ -92,15 +92,10 @@ static void go_drop_to_fail(struct player *p)
     player_ack(p, 500, CODE(0x80200020));
 }
 
-static void go_may_retake(struct player *p)
+static void go_drop_to_retake(struct player *p)
 {
     go_fragment(p);
     p->session.parameters.source_restart = true;
-}
-
-static void go_drop_to_retake(struct player *p)
-{
-    go_may_retake(p);
     player_event(p, SESSION_EVENT_SOURCE_CHANGED);
 }
 
@@ -215,17 +210,11 @@ static const struct situation plain[] = {
 };
 
 static const struct situation further[] = {
-    {"Ping 1st", go_ping_first},
-    {"Ping/host", go_host_ping},
-    {"Frag/host", go_host},
-    {"host down", go_host_down},
-    {"tail", go_tail},
-    {"Reply", go_reply},
-    {"Rep/host", go_reply_at_host},
-    {"store", go_store},
-    {"Close/rep", go_close_after_reply},
+    {"Ping 1st", go_ping_first},      {"Ping/host", go_host_ping}, {"Frag/host", go_host},
+    {"host down", go_host_down},      {"tail", go_tail},           {"Reply", go_reply},
+    {"Rep/host", go_reply_at_host},   {"store", go_store},         {"Close/rep", go_close_after_reply},
     {"Canc/rep", go_cancel_reply},
-    {"Frag/anew", go_may_retake},
+
     {"drop>anew", go_drop_to_retake},
 };
 
@@ -292,6 +281,7 @@ static const struct line lines[] = {
     EVENT("source changed", SOURCE_CHANGED),
     SOURCE("source gone", -ENOENT),
     SOURCE("source unreadable", -EACCES),
+    SOURCE("source not mounted", -ENOMEDIUM),
     SOURCE("source: disk error", -EIO),
     SOURCE("source: out of memory", -ENOMEM),
     ACK("200 id", 200, "BITS-Session-Id: second"),
@@ -413,34 +403,13 @@ static void play(struct player *p, const struct line *line)
         player_answer(p, line->status, headers);
 }
 
-static const char *kind_name(enum exchange_kind kind)
-{
-    switch (kind) {
-    case EXCHANGE_NONE:
-        return "?";
-    case EXCHANGE_PING:
-        return "Ping";
-    case EXCHANGE_CREATE:
-        return "Create";
-    case EXCHANGE_FRAGMENT:
-        return "Frag";
-    case EXCHANGE_CLOSE:
-        return "Close";
-    case EXCHANGE_CANCEL:
-        return "Cancel";
-    case EXCHANGE_REPLY:
-        return "Reply";
-    }
-    return "?";
-}
-
 static const char *action_name(const struct session_output *out)
 {
     switch (out->action) {
     case SESSION_ACTION_NONE:
         return ".";
     case SESSION_ACTION_SEND:
-        return kind_name(out->request.kind);
+        return player_kind_name(out->request.kind);
     case SESSION_ACTION_PERSIST:
         return "save";
     case SESSION_ACTION_WAIT:
@@ -455,6 +424,8 @@ static const char *action_name(const struct session_output *out)
         return "idle";
     case SESSION_ACTION_RETAKE:
         return "anew";
+    case SESSION_ACTION_AWAY:
+        return "away";
     case SESSION_ACTION_STORE_REPLY:
         return "store";
     }
@@ -501,7 +472,8 @@ static void write_table(FILE *to)
         "# SPDX-License-Identifier: LGPL-2.1-or-later\n"
         "# Made by test_session_table --print. Columns: what is under way when the event of the line comes.\n"
         "# Cells: the request that is sent next, or save (PERSIST), wait, idle, DONE, DONE? (unconfirmed), FAIL,\n"
-        "# GONE, anew (RETAKE), . (nothing). Marks: < a shorter fragment, @ to the session's own host, * the session "
+        "# GONE, away, anew (RETAKE), . (nothing). Marks: < a shorter fragment, @ to the session's own host, * the "
+        "session "
         "is forgotten,\n"
         "# ! the exchange is aborted.\n"
         "#\n"

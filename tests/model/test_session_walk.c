@@ -80,6 +80,7 @@ static void check_end(const struct world *world)
     case SESSION_ACTION_WAIT:
     case SESSION_ACTION_IDLE:
     case SESSION_ACTION_RETAKE:
+    case SESSION_ACTION_AWAY:
     case SESSION_ACTION_STORE_REPLY:
         break;
     }
@@ -214,6 +215,7 @@ static bool live(struct world *world)
         return true;
     case SESSION_ACTION_IDLE:
     case SESSION_ACTION_RETAKE:
+    case SESSION_ACTION_AWAY:
         start(world, 0);
         return true;
     case SESSION_ACTION_DONE:

@@ -161,3 +161,24 @@ const char *player_header(const struct player *player, const char *name)
             return line + length + 2;
     return NULL;
 }
+
+const char *player_kind_name(enum exchange_kind kind)
+{
+    switch (kind) {
+    case EXCHANGE_NONE:
+        return "?";
+    case EXCHANGE_PING:
+        return "Ping";
+    case EXCHANGE_CREATE:
+        return "Create";
+    case EXCHANGE_FRAGMENT:
+        return "Frag";
+    case EXCHANGE_CLOSE:
+        return "Close";
+    case EXCHANGE_CANCEL:
+        return "Cancel";
+    case EXCHANGE_REPLY:
+        return "Reply";
+    }
+    return "?";
+}

@@ -63,6 +63,8 @@ void player_reach_close(struct player *player);
 /* The value of a header of the request that was sent last, or NULL. */
 const char *player_header(const struct player *player, const char *name);
 
+const char *player_kind_name(enum exchange_kind kind); /* "Frag" */
+
 #define assert_action(p, wanted) assert_int_equal((p)->out.action, SESSION_ACTION_##wanted)
 
 #define assert_sends(p, wanted)                                     \

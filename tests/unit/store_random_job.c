@@ -167,6 +167,8 @@ static void draw_strings(uint64_t *seed, struct job *job)
     job->host = draw_string(seed, JOB_HOST_MAX, "");
     job->source = draw_string(seed, JOB_SOURCE_MAX, "/");
     if (draw_flag(seed))
+        job->source_mount = draw_string(seed, SOURCE_MOUNT_MAX, "/");
+    if (draw_flag(seed))
         job->reply_path = draw_string(seed, JOB_SOURCE_MAX, "/");
     draw_text(seed, job->server, sizeof(job->server));
     draw_text(seed, job->address, sizeof(job->address));

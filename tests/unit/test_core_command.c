@@ -172,6 +172,27 @@ static void a_source_that_is_begun_anew_is_looked_at_first(void **state)
     assert_int_equal(job->counted_uploaded_bytes, 0);
 }
 
+static void a_file_system_that_is_away_is_no_error(void **state)
+{
+    _cleanup_(job_free_p) struct job *job = new_job(JOB_READY, true);
+    const struct job_update update = {
+        .is_away = true,
+        .failure = {.code = HR_NOT_READY, .phase = PHASE_SOURCE},
+        .retry_delay_usec = 5,
+        .next_attempt_usec = NOW_USEC + 5,
+    };
+
+    (void)state;
+    assert_false(job_is_away(job));
+    assert_int_equal(apply(job, COMMAND_RETRY_AT, &update), JOB_UPDATED);
+    assert_int_equal(job->state, JOB_RETRYING);
+    assert_true(job_is_away(job));
+    assert_int_equal(job->attempts, 3);
+    assert_int_equal(job->attempts_total, 5);
+    assert_int_equal(job->attempt_count, 0);
+    assert_int_equal(job->next_attempt_usec, NOW_USEC + 5);
+}
+
 static void cancelling_notes_when_it_was_wished(void **state)
 {
     _cleanup_(job_free_p) struct job *job = new_job(JOB_RETRYING, true);
@@ -368,6 +389,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(retrying_a_changed_source_takes_it_as_it_is_now),
     cmocka_unit_test(retrying_what_was_too_large_or_cancelled_begins_a_new_session),
     cmocka_unit_test(a_source_that_is_begun_anew_is_looked_at_first),
+    cmocka_unit_test(a_file_system_that_is_away_is_no_error),
     cmocka_unit_test(cancelling_notes_when_it_was_wished),
     cmocka_unit_test(cancelling_a_failed_job_without_a_session_ends_it_at_once),
     cmocka_unit_test(removing_a_failed_job_cancels_its_session_first),

@@ -205,6 +205,20 @@ static void each_state_is_final_runnable_or_paused(void **state)
     }
 }
 
+static void the_device_of_a_source_counts_only_where_its_file_system_stays(void **state)
+{
+    struct job job = {.identity = {.inode = 5, .inode_is_stable = true, .device = 1, .boot_id = {1}}};
+    struct source_identity now = job.identity;
+
+    (void)state;
+    now.device = 2;
+    assert_int_equal(job_source_change(&job, &now), IDENT_REPLACED);
+    job.source_mount = (char[]){"/media/stick"};
+    assert_int_equal(job_source_change(&job, &now), IDENT_SAME);
+    now.inode = 6;
+    assert_int_equal(job_source_change(&job, &now), IDENT_REPLACED);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_plain_job_is_valid),
     cmocka_unit_test(texts_are_valid_up_to_their_bound),
@@ -217,5 +231,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(freeing_nothing_is_fine),
     cmocka_unit_test(states_and_priorities_have_names),
     cmocka_unit_test(each_state_is_final_runnable_or_paused),
+    cmocka_unit_test(the_device_of_a_source_counts_only_where_its_file_system_stays),
 };
 UNIT_MAIN(tests);

@@ -4,6 +4,8 @@
 
 #include "support/player.h"
 
+#include "base/moment.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -239,6 +241,47 @@ static void row_42_before_the_close_it_is_no_attempt_to_close(void **state)
     assert_false(p.session.record.close_attempted);
 }
 
+static void row_42a_a_file_system_that_is_not_mounted_is_waited_for_and_no_error(void **state)
+{
+    struct player p;
+
+    (void)state;
+    player_open(&p, 1000000);
+    p.session.parameters.no_progress_timeout_usec = 0; /* every error is final */
+    player_ack(&p, 200, NEXT(262144));
+    for (int i = 0; i < 5; i++) {
+        const struct session_input in = {.event = SESSION_EVENT_SOURCE_FAILED,
+                                         .now = p.now,
+                                         .source_error = -ENOMEDIUM,
+                                         .source_mount = "/media/stick"};
+        session_step(&p.session, &in, &p.out);
+        assert_failure(&p, AWAY, HR_NOT_READY);
+        assert_true(p.out.abort_exchange);
+        assert_int_equal(p.out.failure.phase, PHASE_SOURCE);
+        assert_int_equal(p.out.failure.context, CONTEXT_LOCAL_FILE);
+        assert_non_null(strstr(p.out.failure.text, "the file system /media/stick is not mounted; mount it, and it "
+                                                   "goes on by itself"));
+        assert_string_equal(p.session.record.session_id, PLAYER_ID);
+        assert_int_equal(p.session.record.sent_bytes, 262144);
+        player_pass(&p, 30 * USEC_PER_DAY);
+        player_reload(&p);
+        player_event(&p, SESSION_EVENT_START);
+        player_ack(&p, 200, "");
+        assert_fragment(&p, 262144, 262144 + p.out.request.body_bytes - 1);
+    }
+}
+
+static void row_42a_it_may_vanish_in_the_middle_of_a_fragment(void **state)
+{
+    struct player p;
+
+    (void)state;
+    player_open(&p, 1000);
+    p.outcome.source_error = -ENOMEDIUM;
+    player_lose(&p, TRANSPORT_SOURCE, 1);
+    assert_failure(&p, AWAY, HR_NOT_READY);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(row_41_a_changed_source_is_fatal_and_the_session_cancelled),
     cmocka_unit_test(row_41_a_change_before_the_close_means_no_close),
@@ -254,5 +297,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(row_42_a_disk_error_is_waited_out_once),
     cmocka_unit_test(row_42_a_file_system_that_hangs_is_waited_out_as_often_as_it_takes),
     cmocka_unit_test(row_42_before_the_close_it_is_no_attempt_to_close),
+    cmocka_unit_test(row_42a_a_file_system_that_is_not_mounted_is_waited_for_and_no_error),
+    cmocka_unit_test(row_42a_it_may_vanish_in_the_middle_of_a_fragment),
 };
 UNIT_MAIN(tests);

@@ -30,6 +30,7 @@ struct fixture {
     unsigned done;
     int result;
     struct source_identity identity;
+    char mount[SOURCE_MOUNT_MAX + 1];
     unsigned ready;
 };
 
@@ -79,6 +80,14 @@ static void on_identity(void *userdata, int result, const struct source_identity
     f->identity = *identity;
 }
 
+static void on_looked(void *userdata, int result, const struct source_identity *identity, const char *mount)
+{
+    struct fixture *f = userdata;
+
+    (void)snprintf(f->mount, sizeof(f->mount), "%s", mount);
+    on_identity(userdata, result, identity);
+}
+
 static void on_ready(void *userdata)
 {
     ((struct fixture *)userdata)->ready++;
@@ -88,7 +97,7 @@ static int look(struct fixture *f, const char *path)
 {
     struct io_request *request = NULL;
 
-    assert_int_equal(io_look(f->io, path, on_identity, f, &request), 0);
+    assert_int_equal(io_look(f->io, path, on_looked, f, &request), 0);
     run(f, &f->done);
     return f->result;
 }
@@ -102,7 +111,7 @@ static int check(struct fixture *f)
 
 static void open_source(struct fixture *f, const char *path)
 {
-    assert_int_equal(source_new(f->io, path, &f->source), 0);
+    assert_int_equal(source_new(f->io, path, NULL, &f->source), 0);
     assert_int_equal(check(f), 0);
 }
 
@@ -154,6 +163,46 @@ static void a_look_gives_the_identity_that_stat_knows(void **state)
     struct source_identity first = f.identity;
     assert_int_equal(look(&f, path), 0);
     assert_int_equal(ident_compare(&first, &f.identity), IDENT_SAME);
+    free(path);
+    finish(&f);
+}
+
+/* What is mounted can be told apart from what is gone, or was never a place of that kind. */
+static void an_error_where_nothing_is_mounted_any_more_is_told_apart(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    char *path = folder_path(f.folder, "nowhere");
+    assert_int_equal(source_new(f.io, path, f.folder, &f.source), 0);
+    assert_int_equal(check(&f), -ENOMEDIUM); /* the folder is there, but nothing is mounted at it */
+    source_free(f.source);
+    assert_int_equal(source_new(f.io, path, path, &f.source), 0);
+    assert_int_equal(check(&f), -ENOMEDIUM);
+    source_free(f.source);
+    assert_int_equal(source_new(f.io, "/proc/none", "/proc", &f.source), 0);
+    assert_int_equal(check(&f), -ENOENT); /* while its file system is there */
+    source_free(f.source);
+    assert_int_equal(source_new(f.io, f.folder, path, &f.source), 0);
+    assert_int_equal(check(&f), -EISDIR); /* which no mount explains */
+    free(path);
+    finish(&f);
+}
+
+static void the_place_of_its_file_system_is_told(void **state)
+{
+    struct fixture f;
+    struct stat here, root;
+
+    (void)state;
+    begin(&f);
+    assert_int_equal(look(&f, "/proc/version"), 0);
+    assert_string_equal(f.mount, "/proc");
+    char *path = folder_file(f.folder, "file", 1);
+    assert_int_equal(look(&f, path), 0);
+    assert_true(stat(path, &here) == 0 && stat("/", &root) == 0);
+    assert_true(here.st_dev != root.st_dev || f.mount[0] == '\0' || strncmp(path, f.mount, strlen(f.mount)) == 0);
     free(path);
     finish(&f);
 }
@@ -432,7 +481,7 @@ static void a_window_needs_a_check_that_went_well(void **state)
 
     (void)state;
     begin(&f);
-    assert_int_equal(source_new(f.io, "/nowhere/at/all", &f.source), 0);
+    assert_int_equal(source_new(f.io, "/nowhere/at/all", NULL, &f.source), 0);
     assert_int_equal(source_window(f.source, 0, 1, on_ready, &f), -EBADF);
     assert_int_equal(check(&f), -ENOENT);
     assert_int_equal(source_window(f.source, 0, 1, on_ready, &f), -EBADF);
@@ -448,7 +497,7 @@ static void a_cancelled_look_is_never_heard_of(void **state)
     char *path = folder_file(f.folder, "file", 1);
     for (int i = 0; i < 200; i++) {
         struct io_request *request = NULL;
-        assert_int_equal(io_look(f.io, path, on_identity, &f, &request), 0);
+        assert_int_equal(io_look(f.io, path, on_looked, &f, &request), 0);
         io_request_cancel(request); /* waiting, running or done */
     }
     unsigned done = f.done;
@@ -494,7 +543,7 @@ static void io_may_go_while_calls_are_under_way(void **state)
         open_source(&f, path);
         window(&f, 0, 2 * MIB);
         for (int j = 0; j < 20; j++)
-            assert_int_equal(io_look(f.io, path, on_identity, &f, &request), 0);
+            assert_int_equal(io_look(f.io, path, on_looked, &f, &request), 0);
         if (i % 2 == 0)
             turn(&f);
         unsigned done = f.done;
@@ -507,6 +556,8 @@ static void io_may_go_while_calls_are_under_way(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_look_gives_the_identity_that_stat_knows),
+    cmocka_unit_test(an_error_where_nothing_is_mounted_any_more_is_told_apart),
+    cmocka_unit_test(the_place_of_its_file_system_is_told),
     cmocka_unit_test(a_file_that_was_just_written_is_racy),
     cmocka_unit_test(what_is_no_file_is_refused_without_waiting),
     cmocka_unit_test(a_link_into_a_process_is_refused),

@@ -52,6 +52,9 @@ static void assert_same_job(const struct job *a, const struct job *b)
     assert_text(a->reply_path, b->reply_path);
     for (size_t i = 0; i < ACCESS_TEXTS; i++)
         assert_text(a->access.texts[i], b->access.texts[i]);
+    assert_int_equal(a->source_mount == NULL, b->source_mount == NULL);
+    if (a->source_mount)
+        assert_string_equal(a->source_mount, b->source_mount);
     assert_string_equal(a->server, b->server);
     assert_string_equal(a->address, b->address);
     assert_string_equal(a->session.session_id, b->session.session_id);
@@ -81,6 +84,7 @@ static void assert_same_rest(const struct job *a, const struct job *b)
     memcpy(&right, b, sizeof(right));
     for (struct job *job = &left; job; job = job == &left ? &right : NULL) {
         job->key = job->name = job->group = job->url = job->host = job->source = job->reply_path = NULL;
+        job->source_mount = NULL;
         memset(job->access.texts, 0, sizeof(job->access.texts));
         memset(job->server, 0, sizeof(job->server));
         memset(job->address, 0, sizeof(job->address));
@@ -122,7 +126,7 @@ static void the_record_knows_every_member(void **state)
     assert_int_equal(sizeof(struct source_identity), 88);
     assert_int_equal(sizeof(struct failure), 576);
     assert_int_equal(sizeof(struct session_record), 3064);
-    assert_int_equal(sizeof(struct job), 5016);
+    assert_int_equal(sizeof(struct job), 5024);
 }
 
 static void a_record_that_was_cut_off_is_refused(void **state)
