@@ -62,6 +62,7 @@ static const struct key keys[] = {
      "a rate as 200K, 2M or 8Mbit (a second), or off"},
     {TEST_SECTION, "FragmentFloor", KIND_SIZE, FIELD(fragment_floor_bytes), 1, FRAGMENT_FLOOR_BYTES, "1 to 5KiB"},
     {TEST_SECTION, "BatchTimeout", KIND_DURATION, FIELD(batch_timeout_usec), USEC_PER_MSEC, USEC_PER_DAY, "1ms to 1d"},
+    {TEST_SECTION, "HookRetryDelay", KIND_DURATION, FIELD(hook_retry_usec), USEC_PER_MSEC, USEC_PER_DAY, "1ms to 1d"},
     {TEST_SECTION, "IdleExit", KIND_DURATION, FIELD(idle_exit_usec), USEC_PER_MSEC, USEC_PER_DAY, "1ms to 1d"},
 };
 
@@ -69,8 +70,10 @@ void config_done(struct config *config)
 {
     free(config->state_directory);
     free(config->credential_directory);
+    free(config->hook_command);
+    free(config->systemctl);
     access_rules_done(&config->access_rules);
-    config->state_directory = config->credential_directory = NULL;
+    config->state_directory = config->credential_directory = config->hook_command = config->systemctl = NULL;
 }
 
 static int fail(char **ret_message, int result, const char *file, uint32_t line, const char *what)
@@ -134,7 +137,7 @@ static int set_number(struct config *config, const struct key *key, const char *
     return -EINVAL;
 }
 
-static int set_folder(char **folder, const char *name, const char *text, char **ret_reason)
+static int set_path(char **to, const char *name, const char *text, char **ret_reason)
 {
     char *path = config_expand_home(text);
 
@@ -146,8 +149,18 @@ static int set_folder(char **folder, const char *name, const char *text, char **
             *ret_reason = NULL;
         return -EINVAL;
     }
-    free(*folder);
-    *folder = path;
+    free(*to);
+    *to = path;
+    return 0;
+}
+
+/* Nothing takes back what another file said. */
+static int set_program(char **program, const char *name, const char *text, char **ret_reason)
+{
+    if (text[0] != '\0')
+        return set_path(program, name, text, ret_reason);
+    free(*program);
+    *program = NULL;
     return 0;
 }
 
@@ -188,13 +201,17 @@ static int apply(struct config *config, const char *section, const char *name, c
     bool is_general = strcmp(section, SECTION) == 0;
 
     if (is_general && strcmp(name, "StateDirectory") == 0)
-        return set_folder(&config->state_directory, name, text, ret_reason);
+        return set_path(&config->state_directory, name, text, ret_reason);
     if (is_general && strcmp(name, "Network") == 0)
         return set_network(config, text, ret_reason);
     if (is_general && strcmp(name, "Power") == 0)
         return set_power(config, text, ret_reason);
     if (is_general && strcmp(name, "CredentialDirectory") == 0)
-        return set_folder(&config->credential_directory, name, text, ret_reason);
+        return set_path(&config->credential_directory, name, text, ret_reason);
+    if (is_general && strcmp(name, "HookCommand") == 0)
+        return set_program(&config->hook_command, name, text, ret_reason);
+    if (strcmp(section, TEST_SECTION) == 0 && strcmp(name, "SystemctlPath") == 0)
+        return set_path(&config->systemctl, name, text, ret_reason);
     if (is_general && strcmp(name, "RateSchedule") == 0)
         return set_schedule(&config->settings.rate_schedule, text, ret_reason);
     for (size_t i = 0; i < ELEMENTS(keys); i++)

@@ -25,6 +25,8 @@ struct config {
     struct settings settings;
     char *state_directory;            /* absolute; never NULL after config_load() */
     char *credential_directory;       /* absolute; NULL = the default */
+    char *hook_command;               /* absolute; NULL = none */
+    char *systemctl;                  /* absolute, in tests only: systemd is there, with this program; NULL */
     struct access_rules access_rules; /* those of [bitsqd] last, as the pattern "*" */
 };
 

@@ -123,6 +123,8 @@ static int reload(void *userdata, char **ret_message)
 
     int r = config_load(arguments.config_path, warn_configuration, &config, ret_message);
     if (r >= 0)
+        r = manager_set_hook_programs(daemon->manager, config.hook_command, config.systemctl);
+    if (r >= 0)
         r = manager_set_access(daemon->manager, &config.access_rules, config.credential_directory);
     if (r < 0) {
         log_message(LOG_ERR, MESSAGE_CONFIGURATION, 0, "%s; the old configuration stays in force",
@@ -257,7 +259,8 @@ static void start_spawner(struct daemon *daemon)
 
     if (r < 0)
         log_message(LOG_WARNING, MESSAGE_DEGRADED, 0,
-                    "cannot start the process that runs helpers: %s; credentials with token_command= cannot be used",
+                    "cannot start the process that runs helpers: %s; credentials with token_command= cannot be used, "
+                    "and hooks wait for the next start",
                     strerror(-r));
 }
 
@@ -265,8 +268,8 @@ static void on_spawner_death(void *userdata)
 {
     (void)userdata;
     log_message(LOG_ERR, MESSAGE_DEGRADED, 0,
-                "the process that runs helpers has died; credentials with token_command= cannot be used until bitsqd "
-                "is started again");
+                "the process that runs helpers has died; credentials with token_command= cannot be used, and hooks "
+                "wait, until bitsqd is started again");
 }
 
 static int build_io(struct daemon *daemon)
@@ -307,6 +310,7 @@ static int build(struct daemon *daemon)
         .power = daemon->senses.power,
         .store = daemon->store,
         .io = daemon->io,
+        .spawner = daemon->spawner,
         .mailbox = daemon->mailbox,
         .transfer_ops = &net_transfer_ops,
         .transport = daemon->net,
@@ -318,6 +322,8 @@ static int build(struct daemon *daemon)
     r = manager_new(&options, &daemon->manager);
     if (r >= 0)
         r = manager_set_access(daemon->manager, &daemon->config.access_rules, daemon->config.credential_directory);
+    if (r >= 0)
+        r = manager_set_hook_programs(daemon->manager, daemon->config.hook_command, daemon->config.systemctl);
     return r < 0 ? fatal(daemon, "cannot start: %s", strerror(-r)) : 0;
 }
 

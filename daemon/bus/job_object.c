@@ -354,6 +354,16 @@ static int append_manners(sd_bus_message *reply, struct manager *manager, const 
     return r;
 }
 
+static int append_hooks(sd_bus_message *reply, const struct job *job)
+{
+    int r = 0;
+
+    for (enum hook_outcome outcome = HOOK_DONE; outcome <= HOOK_FAILED && r >= 0; outcome++)
+        if (job->hooks[outcome])
+            r = sd_bus_message_append(reply, "{sv}", hook_option_name(outcome), "s", job->hooks[outcome]);
+    return r;
+}
+
 GETTER(options)
 {
     GETTER_FOUND;
@@ -368,6 +378,8 @@ GETTER(options)
         r = sd_bus_message_append(reply, "{sv}", "no_progress_timeout", "t", options->no_progress_timeout_usec);
     if (r >= 0)
         r = append_manners(reply, found->peer->server->manager, options);
+    if (r >= 0)
+        r = append_hooks(reply, job);
     if (r >= 0 && job->type == JOB_UPLOAD_REPLY)
         r = append_path(reply, "reply", job->reply_path);
     if (r >= 0)

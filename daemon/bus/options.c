@@ -179,6 +179,24 @@ static int read_policy(sd_bus_message *message, const char *key, struct policy *
     return policy_window_set(policy, text, ret_reason);
 }
 
+/* "" is no unit: *ret is NULL then, and IS_EMPTY_OK says whether that is an answer. */
+static int read_hook(sd_bus_message *message, char **ret, bool is_empty_ok, const char **ret_reason)
+{
+    char unit[HOOK_UNIT_MAX + 1];
+    const char *text;
+
+    int r = sd_bus_message_read(message, "v", "s", &text);
+    if (r < 0)
+        return r;
+    bool is_empty = text[0] == '\0' && is_empty_ok;
+    r = is_empty ? 0 : hook_unit_complete(text, unit, ret_reason);
+    if (r < 0)
+        return r;
+    free(*ret);
+    *ret = is_empty ? NULL : strdup(unit);
+    return is_empty || *ret ? 0 : -ENOMEM;
+}
+
 /* The options that say how much, when and over what; *ret_option is which. -ENXIO for any other. */
 static int read_manners(sd_bus_message *message, const char *key, struct job_options *options,
                         enum change_option *ret_option, const char **ret_reason)
@@ -213,6 +231,9 @@ static int read_manners(sd_bus_message *message, const char *key, struct job_opt
     case CHANGE_POWER:
     case CHANGE_WINDOW:
         return read_policy(message, key, &options->policy, ret_reason);
+    case CHANGE_ON_SUCCESS: /* read_hook() */
+    case CHANGE_ON_FAILURE:
+        break;
     }
     return -ENXIO;
 }
@@ -221,6 +242,7 @@ static int read_submission_key(sd_bus_message *message, const char *key, void *t
 {
     struct manager_submission *submission = target;
     enum change_option option;
+    enum hook_outcome outcome;
 
     if (strcmp(key, "name") == 0)
         return read_string(message, &submission->name);
@@ -238,6 +260,8 @@ static int read_submission_key(sd_bus_message *message, const char *key, void *t
         return read_reply(message, submission, ret_reason);
     if (strcmp(key, "empty") == 0)
         return read_empty(message, &submission->refuse_empty, ret_reason);
+    if (hook_option_parse(key, &outcome) >= 0)
+        return read_hook(message, &submission->hooks[outcome], false, ret_reason);
     int r = read_manners(message, key, &submission->options, &option, ret_reason);
     return r == -ENXIO ? read_access(message, key, &submission->access, ret_reason) : r;
 }
@@ -269,7 +293,7 @@ static int read_resets(sd_bus_message *message, struct job_change *change, const
         if (r < 0)
             *ret_reason = "it lists options that can be taken back: those of how the server is reached, fragment_size, "
                           "retry_delay, no_progress_timeout, rate, not_before, deadline, source_changed, network, "
-                          "power and window";
+                          "power, window, on_success and on_failure";
     }
     if (r >= 0)
         r = sd_bus_message_exit_container(message);
@@ -280,6 +304,7 @@ static int read_change_key(sd_bus_message *message, const char *key, void *targe
 {
     struct job_change *change = target;
     enum change_option option;
+    enum hook_outcome outcome;
 
     if (strcmp(key, "name") == 0)
         return read_string(message, &change->name);
@@ -292,6 +317,10 @@ static int read_change_key(sd_bus_message *message, const char *key, void *targe
     if (strcmp(key, "priority") == 0) {
         change->has_priority = true;
         return read_priority(message, &change->priority);
+    }
+    if (hook_option_parse(key, &outcome) >= 0) {
+        int r = read_hook(message, &change->hooks[outcome], true, ret_reason);
+        return r < 0 || change->hooks[outcome] ? r : job_change_reset(change, key);
     }
     int r = read_manners(message, key, &change->options, &option, ret_reason);
     if (r == -ENXIO)

@@ -12,6 +12,8 @@ void job_change_done(struct job_change *change)
     free(change->group);
     free(change->url);
     free(change->host);
+    for (size_t i = 0; i < HOOK_OUTCOMES; i++)
+        free(change->hooks[i]);
     access_done(&change->access);
     *change = (struct job_change){0};
 }
@@ -30,6 +32,8 @@ static const struct {
     {"network", CHANGE_NETWORK},
     {"power", CHANGE_POWER},
     {"window", CHANGE_WINDOW},
+    {"on_success", CHANGE_ON_SUCCESS},
+    {"on_failure", CHANGE_ON_FAILURE},
 };
 
 int job_change_option(const char *name, enum change_option *ret)
@@ -72,6 +76,9 @@ static bool changes_access(const struct job_change *change)
 
 bool job_change_is_empty(const struct job_change *change)
 {
+    for (size_t i = 0; i < HOOK_OUTCOMES; i++)
+        if (change->hooks[i])
+            return false;
     return !change->has_priority && !change->name && !change->group && !change->url && change->options_given == 0 &&
            change->options_reset == 0 && !changes_access(change);
 }
@@ -122,6 +129,8 @@ static void change_manners(struct job_options *options_of_job, const struct job_
         case CHANGE_FRAGMENT_SIZE:
         case CHANGE_RETRY_DELAY:
         case CHANGE_NO_PROGRESS_TIMEOUT:
+        case CHANGE_ON_SUCCESS:
+        case CHANGE_ON_FAILURE:
             break;
         }
     }
@@ -174,6 +183,24 @@ static int change_access(struct access *access, const struct job_change *change)
     return 0;
 }
 
+/* A key that is both taken back and given is given. */
+static int change_hooks(struct job *job, const struct job_change *change)
+{
+    static const enum change_option bits[HOOK_OUTCOMES] = {
+        [HOOK_DONE] = CHANGE_ON_SUCCESS, [HOOK_FAILED] = CHANGE_ON_FAILURE};
+
+    for (size_t i = 0; i < HOOK_OUTCOMES; i++) {
+        if (change->options_reset & (uint32_t)bits[i]) {
+            free(job->hooks[i]);
+            job->hooks[i] = NULL;
+        }
+        int r = replace(&job->hooks[i], change->hooks[i]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 /* What is at the old server is no part of what goes to the new one. */
 static int change_url(struct job *job, const struct job_change *change)
 {
@@ -204,6 +231,8 @@ static int change_copy(struct job *job, const struct job_change *change)
     int r = replace(&job->name, change->name);
     if (r >= 0)
         r = replace(&job->group, change->group);
+    if (r >= 0)
+        r = change_hooks(job, change);
     if (r >= 0)
         r = change_access(&job->access, change);
     return r < 0 ? r : change_url(job, change);

@@ -20,6 +20,8 @@ enum change_option { /* bits of `options_given` and `options_reset` */
                      CHANGE_NETWORK = 1 << 7,
                      CHANGE_POWER = 1 << 8,
                      CHANGE_WINDOW = 1 << 9,
+                     CHANGE_ON_SUCCESS = 1 << 10, /* only ever taken back; given they are `hooks` */
+                     CHANGE_ON_FAILURE = 1 << 11,
 };
 
 struct job_change {
@@ -27,6 +29,7 @@ struct job_change {
     enum job_priority priority;
     char *name, *group; /* NULL = as it is, as for those below */
     char *url, *host;   /* both or none: cancels what was uploaded, and begins at 0 */
+    char *hooks[HOOK_OUTCOMES];
     uint32_t options_given, options_reset;
     struct job_options options;
     struct access access;              /* new choices, */

@@ -298,6 +298,7 @@ static enum job_effect apply_attempt(struct job *job, const struct command *comm
     case COMMAND_BULK_STEP:
     case COMMAND_PROVE:
     case COMMAND_EXPIRE:
+    case COMMAND_HOOK_DONE:
     case COMMAND_LIMIT:
     case COMMAND_RETAIN:
     case COMMAND_GROUP_SET:

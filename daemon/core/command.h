@@ -41,6 +41,7 @@ enum command_type {
     COMMAND_GROUP_REMOVE, /* the settings of the caller's group of the name in `group` */
     COMMAND_LIMIT,        /* no items: `rate_limit` is what a person chose */
     COMMAND_QUARANTINE_DROP, /* copies what lies in quarantine to a file, and drops it */
+    COMMAND_HOOK_DONE,       /* no items: the hook of `hook_sequence` is nobody's business any more */
 };
 
 enum if_exists {
@@ -95,6 +96,7 @@ struct command_item {
     const char *reason; /* -EINVAL: SET would break the rule that this literal states */
     enum job_state before; /* valid where the job was found, as is */
     enum job_type type;
+    int hook;          /* 1: this end of the job has a hook, which is pending now; -EDQUOT: there was no room for it */
     struct job *after; /* the record as committed; NULL where it was removed or not found */
     struct job *left;  /* SET of another URL: the record before, whose session nobody goes on with; NULL = none */
 };
@@ -138,6 +140,8 @@ struct command {
     struct retain_step retain;
 
     uint64_t rate_limit; /* LIMIT: bytes a second, 0 = none, RATE_LIMIT_UNCHOSEN = as the configuration says */
+
+    uint64_t hook_sequence; /* HOOK_DONE */
 
     struct bulk *bulk;  /* BULK_BEGIN: owned */
     uint64_t bulk_jobs; /* BULK_BEGIN: so many will change, for the journal */

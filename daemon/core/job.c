@@ -23,6 +23,8 @@ struct job *job_free(struct job *job)
     free(job->source);
     free(job->source_mount);
     free(job->reply_path);
+    for (size_t i = 0; i < HOOK_OUTCOMES; i++)
+        free(job->hooks[i]);
     access_done(&job->access);
     free(job);
     return NULL;
@@ -45,6 +47,7 @@ int job_copy(const struct job *job, struct job **ret)
     *copy = *job;
     copy->key = copy->name = copy->group = copy->url = copy->host = copy->source = copy->reply_path = NULL;
     copy->source_mount = NULL;
+    memset(copy->hooks, 0, sizeof(copy->hooks));
     copy->access = (struct access){0};
     if (copy_string(job->key, &copy->key) < 0 || copy_string(job->name, &copy->name) < 0 ||
         copy_string(job->group, &copy->group) < 0 || copy_string(job->url, &copy->url) < 0 ||
@@ -52,6 +55,9 @@ int job_copy(const struct job *job, struct job **ret)
         copy_string(job->source_mount, &copy->source_mount) < 0 ||
         copy_string(job->reply_path, &copy->reply_path) < 0 || access_copy(&job->access, &copy->access) < 0)
         return -ENOMEM;
+    for (size_t i = 0; i < HOOK_OUTCOMES; i++)
+        if (copy_string(job->hooks[i], &copy->hooks[i]) < 0)
+            return -ENOMEM;
     *ret = TAKE_PTR(copy);
     return 0;
 }
@@ -107,6 +113,8 @@ static const char *find_fault(const struct job *job)
     if (job->reply_path && (job->reply_path[0] != '/' || strnlen(job->reply_path, JOB_SOURCE_MAX + 1) > JOB_SOURCE_MAX))
         return "the reply's path must be absolute and have at most 4095 bytes";
     const char *fault = access_fault(&job->access);
+    for (size_t i = 0; i < HOOK_OUTCOMES && !fault; i++)
+        fault = job->hooks[i] ? hook_unit_fault(job->hooks[i]) : NULL;
     if (fault)
         return fault;
     if ((unsigned)job->session.phase > SESSION_REPLY)

@@ -13,6 +13,7 @@
 
 #include "core/access.h"
 #include "core/failure.h"
+#include "core/hook.h"
 #include "core/ident.h"
 #include "core/limits.h"
 #include "core/policy.h"
@@ -88,6 +89,7 @@ struct job {
     struct source_identity identity;
     bool identity_wanted; /* after `retry` of a changed source: what the path names now is what shall be uploaded */
     char *reply_path;     /* where the reply of an upload-reply job goes: absolute; NULL = into the state folder */
+    char *hooks[HOOK_OUTCOMES]; /* the units that are started when it has ended so; NULL = none */
     struct job_options options;
     struct access access;
     struct session_record session;

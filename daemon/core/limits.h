@@ -52,6 +52,16 @@
 #define TOKENS_MAX            256        /* tokens of helpers in memory; more than jobs that can wait for one */
 #define TOKEN_COMMAND_USEC    UINT64_C(30000000)
 #define TOKEN_MARGIN_USEC     UINT64_C(30000000) /* before its end a token is had anew: a request takes time */
+#define HOOK_UNIT_MAX         255                /* bytes; systemd's bound for the name of a unit */
+#define HOOK_INSTANCE_MAX     41                 /* bytes of ID-SEQUENCE, both at their longest */
+#define HOOKS_PENDING_MAX                                                                                          \
+    10000                     /* ends of jobs whose unit is not started yet; beyond it a job ends without its hook \
+                               */
+#define HOOKS_PAGE        500 /* of them that are read at a time */
+#define HOOKS_PARALLEL    4   /* that run at a time: the other half of the spawner's is for tokens */
+#define HOOK_TRIES_MAX    5   /* then it is given up */
+#define HOOK_RETRY_USEC   UINT64_C(5000000)  /* before the second try; each pause is three times the one before */
+#define HOOK_TIMEOUT_USEC UINT64_C(60000000) /* of one run: it starts something, and does not wait for it */
 
 /* Fragments. */
 #define FRAGMENT_FLOOR_BYTES     (5 * KIB) /* the smallest that Windows sends; below it overhead is all there is */

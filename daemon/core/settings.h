@@ -32,9 +32,10 @@ struct settings {
     uint64_t rate_limit;         /* bytes a second; 0 = none */
     struct window rate_schedule; /* its rate counts where a span is open */
     uint64_t
-        batch_timeout_usec;  /* until a batch whose next part does not come is given up; another value only in tests */
-    struct policy policy;    /* of jobs that choose nothing, and whose group does not */
-    uint64_t idle_exit_usec; /* of a daemon that was started on demand; another value only in tests */
+        batch_timeout_usec;   /* until a batch whose next part does not come is given up; another value only in tests */
+    struct policy policy;     /* of jobs that choose nothing, and whose group does not */
+    uint64_t idle_exit_usec;  /* of a daemon that was started on demand; another value only in tests */
+    uint64_t hook_retry_usec; /* the first pause of a hook that failed; another value only in tests */
 };
 
 #define SETTINGS_DEFAULT                               \
@@ -55,4 +56,5 @@ struct settings {
         .retain_jobs = 10000,                          \
         .batch_timeout_usec = USEC_PER_MIN,            \
         .idle_exit_usec = 10 * USEC_PER_MIN,           \
+        .hook_retry_usec = HOOK_RETRY_USEC,            \
     })

@@ -5,6 +5,7 @@
 #include "manager/manager.h"
 
 #include "core/breaker.h"
+#include "manager/hooks.h"
 #include "manager/pacing.h"
 #include "manager/runner.h"
 
@@ -149,6 +150,8 @@ struct manager {
     char write_error_text[PATH_MAX + 128];
     char set_aside_text[PATH_MAX + 700];
     char quarantine_text[PATH_MAX + 512];
+
+    struct hooks hooks;
 
     struct known_group *groups; /* sorted by owner, then name */
     size_t groups_count, groups_size;

@@ -23,6 +23,7 @@
 #define MESSAGE_WORLD          "0b1a2f6c55a94f2c8a8f6ff3a3d0c10e"
 #define MESSAGE_SLEEP          "0b1a2f6c55a94f2c8a8f6ff3a3d0c10d"
 #define MESSAGE_LIMIT          "0b1a2f6c55a94f2c8a8f6ff3a3d0c10f"
+#define MESSAGE_HOOK           "0b1a2f6c55a94f2c8a8f6ff3a3d0c110"
 #define MESSAGE_JOBS_REMOVED   "0b1a2f6c55a94f2c8a8f6ff3a3d0c10b"
 
 /* Decides where lines go. PATH: also keep them in this file, which is bounded: at LOG_FILE_BYTES it becomes PATH.1.

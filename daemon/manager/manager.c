@@ -239,6 +239,7 @@ static void dispatch(struct manager *manager)
         if (command->done)
             command->done(command, command->userdata);
         manager_retain_after(manager, command);
+        hooks_after(manager, command);
         command_free(command);
         /* The allocator would keep what a batch took; an idle daemon is to be small. */
         if (was_large)
@@ -398,6 +399,9 @@ static int add_sources(struct manager *manager)
     if (r < 0)
         return r;
     (void)sd_event_source_set_enabled(manager->unsaved_source, SD_EVENT_OFF);
+    r = hooks_add_source(manager);
+    if (r < 0)
+        return r;
     r = pacing_init(manager);
     return r < 0 ? r : manager_retain_init(manager);
 }
@@ -455,6 +459,7 @@ int manager_new(const struct manager_options *options, struct manager **ret)
         return -ENOMEM;
     TAILQ_INIT(&manager->runners);
     TAILQ_INIT(&manager->destinations);
+    hooks_init(&manager->hooks);
     LIST_INIT(&manager->spares);
     LIST_INIT(&manager->farewells);
     LIST_INIT(&manager->additions);
@@ -465,6 +470,7 @@ int manager_new(const struct manager_options *options, struct manager **ret)
     manager->event = sd_event_ref(options->event);
     manager->store = options->store;
     manager->io = options->io;
+    manager->hooks.spawner = options->spawner;
     manager->mailbox = options->mailbox;
     manager->transfer_ops = options->transfer_ops;
     manager->transport = options->transport;
@@ -513,6 +519,7 @@ void manager_set_settings(struct manager *manager, const struct settings *settin
     limit_evaluate(manager);
     manager_reschedule(manager);
     manager_retain(manager);
+    hooks_begin(manager);
 }
 
 int manager_set_access(struct manager *manager, struct access_rules *rules, const char *credential_directory)
@@ -539,6 +546,7 @@ void manager_stop(struct manager *manager)
     manager_refuse_additions(manager);
     control_refuse_all(manager);
     manager_stop_probes(manager);
+    hooks_stop(manager);
 }
 
 bool manager_has_stopped(const struct manager *manager)
@@ -565,6 +573,7 @@ struct manager *manager_free(struct manager *manager)
     manager_forget_paths(manager);
     manager_free_lanes(manager);
     manager_drop_groups(manager);
+    hooks_done(manager);
     sd_event_source_disable_unref(manager->mailbox_source);
     sd_event_source_disable_unref(manager->schedule_source);
     sd_event_source_disable_unref(manager->batch_source);

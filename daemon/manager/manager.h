@@ -26,6 +26,7 @@
 
 struct manager;
 struct io;
+struct spawner;
 struct network;
 struct power;
 
@@ -100,6 +101,7 @@ struct manager_options {
     sd_event *event;
     struct store *store;
     struct io *io;
+    struct spawner *spawner; /* NULL = no program can be run */
     struct mailbox *mailbox;
     const struct transfer_ops *transfer_ops;
     void *transport;
@@ -131,6 +133,11 @@ void manager_set_settings(struct manager *manager, const struct settings *settin
  * attempt of each job on.
  */
 int manager_set_access(struct manager *manager, struct access_rules *rules, const char *credential_directory);
+/*
+ * What hooks run: copies. COMMAND, where systemd cannot start the unit, NULL = nothing; SYSTEMCTL, NULL = the machine's
+ * own, where systemd runs. They count from the next try of each hook on.
+ */
+int manager_set_hook_programs(struct manager *manager, const char *command, const char *systemctl);
 /* Whether anybody wants Progress: without, no timer runs for it. */
 void manager_want_progress(struct manager *manager, bool wanted);
 
@@ -146,6 +153,7 @@ struct manager_submission {
     bool wants_reply;  /* an upload-reply job */
     char *reply_path;  /* absolute; NULL = the daemon keeps it */
     bool refuse_empty; /* an empty file is an error */
+    char *hooks[HOOK_OUTCOMES];
     struct job_options options;
     struct access access;
 };

@@ -135,6 +135,7 @@ static void log_end(const struct runner *runner)
     case COMMAND_CHECKPOINT:
     case COMMAND_PROVE:
     case COMMAND_EXPIRE:
+    case COMMAND_HOOK_DONE:
     case COMMAND_LIMIT:
     case COMMAND_RETAIN:
     case COMMAND_GROUP_SET:

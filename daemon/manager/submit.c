@@ -91,6 +91,8 @@ void manager_submission_done(struct manager_submission *submission)
     free(submission->group);
     free(submission->key);
     free(submission->reply_path);
+    for (size_t i = 0; i < HOOK_OUTCOMES; i++)
+        free(submission->hooks[i]);
     access_done(&submission->access);
     *submission = (struct manager_submission){0};
 }
@@ -370,7 +372,9 @@ static int make_job(struct manager *manager, uid_t caller, const struct manager_
     job->options.not_before_usec = manager_queue_usec(manager, job->options.not_before_usec);
     job->options.deadline_usec = manager_queue_usec(manager, job->options.deadline_usec);
     if (access_copy(&submission->access, &job->access) < 0 ||
-        duplicate(submission->reply_path, NULL, &job->reply_path) < 0)
+        duplicate(submission->reply_path, NULL, &job->reply_path) < 0 ||
+        duplicate(submission->hooks[HOOK_DONE], NULL, &job->hooks[HOOK_DONE]) < 0 ||
+        duplicate(submission->hooks[HOOK_FAILED], NULL, &job->hooks[HOOK_FAILED]) < 0)
         return -ENOMEM;
     job->name = submission->name ? strdup(submission->name) : default_name(submission->source);
     if (!job->name || duplicate(submission->source, NULL, &job->source) < 0 ||

@@ -2,6 +2,7 @@
 #include "store/batch.h"
 #include "store/bulk.h"
 #include "store/group.h"
+#include "store/hook.h"
 #include "store/internal.h"
 #include "store/journal.h"
 #include "store/totals.h"
@@ -224,7 +225,7 @@ static int give_key_up(struct lmdb_txn *txn, const struct command *command, stru
         return r;
     bulks_touch(txn, bulks, covering, id);
     if (before->state != after->state)
-        journal_put_change(txn, &cancel, before, after);
+        (void)journal_put_change(txn, &cancel, before, after);
     *item = (struct command_item){.id = id, .before = before->state, .after = TAKE_PTR(after)};
     return 0;
 }
@@ -266,7 +267,7 @@ static void note_added(struct lmdb_txn *txn, const struct command *command, cons
     }
     for (size_t i = 0; i < command->jobs_count; i++)
         if (plans[i].what != PLAN_KEEP)
-            journal_put_change(txn, command, NULL, command->jobs[i]);
+            (void)journal_put_change(txn, command, NULL, command->jobs[i]);
 }
 
 static int write_jobs(struct store *store, struct lmdb_txn *txn, struct command *command, const struct plan *plans,
@@ -367,8 +368,12 @@ int apply_item(struct store *store, struct lmdb_txn *txn, const struct command *
         r = totals_put_job(txn, before, after);
     if (r == 0 && effect == JOB_REMOVED)
         schema_remove_job(txn, before);
-    if (r == 0 && effect != JOB_UNCHANGED && !journal_counts(command->items_count))
-        journal_put_change(txn, command, before, effect == JOB_REMOVED ? NULL : after);
+    if (r == 0 && effect != JOB_UNCHANGED && !journal_counts(command->items_count)) {
+        uint64_t sequence = journal_put_change(txn, command, before, effect == JOB_REMOVED ? NULL : after);
+        /* Only verbs come for so many jobs that they are one event, and no verb makes a job done or failed. */
+        if (effect == JOB_UPDATED && before->state != after->state)
+            item->hook = hook_note(txn, sequence, after);
+    }
     if (r == 0 && covering != 0)
         bulks_touch(txn, bulks, covering, item->id);
     if (r != 0 || effect == JOB_REMOVED)
@@ -403,6 +408,9 @@ void apply_command(struct store *store, struct lmdb_txn *txn, struct command *co
         return;
     case COMMAND_LIMIT:
         schema_set_rate_limit(txn, command->rate_limit);
+        return;
+    case COMMAND_HOOK_DONE:
+        hook_apply_done(txn, command);
         return;
     case COMMAND_BATCH_DROP:
         command->result = batch_apply_drop(txn, command);

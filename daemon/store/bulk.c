@@ -56,6 +56,8 @@ static const struct record_field intent_fields[] = {
 
     MEMBER(72, NUMBER, change.options.policy.power),
     MEMBER(73, TEXT, change.options.policy.window),
+    MEMBER(80, STRING, change.hooks[HOOK_DONE]),
+    MEMBER(81, STRING, change.hooks[HOOK_FAILED]),
 };
 
 static const struct record_field progress_fields[] = {

@@ -68,6 +68,8 @@ static const struct record_field fields[] = {
     MEMBER(55, NUMBER, options.policy.network),
     MEMBER(56, NUMBER, options.policy.power),
     MEMBER(57, TEXT, options.policy.window),
+    MEMBER(58, STRING, hooks[HOOK_DONE]),
+    MEMBER(59, STRING, hooks[HOOK_FAILED]),
 
     MEMBER(60, NUMBER, session.phase),
     MEMBER(61, TEXT, session.session_id),

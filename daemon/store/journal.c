@@ -68,7 +68,7 @@ static void trim(struct lmdb_txn *txn)
     }
 }
 
-static void put(struct lmdb_txn *txn, const struct event *event)
+static uint64_t put(struct lmdb_txn *txn, const struct event *event)
 {
     _cleanup_free_ void *record = NULL;
     struct schema_key key;
@@ -77,11 +77,13 @@ static void put(struct lmdb_txn *txn, const struct event *event)
     int r = record_encode(&event_record, event, &record, &size);
     if (r < 0) {
         txn->error = r;
-        return;
+        return 0;
     }
-    schema_key_u64(&key, last_sequence(txn) + 1);
+    uint64_t sequence = last_sequence(txn) + 1;
+    schema_key_u64(&key, sequence);
     lmdb_put(txn, TABLE_EVENTS, schema_key_bytes(&key), (struct lmdb_bytes){record, size});
     trim(txn);
+    return sequence;
 }
 
 /* The texts are the job's own, and are not freed here. */
@@ -105,18 +107,20 @@ static struct event event_of(const struct command *command, const struct job *jo
     return event;
 }
 
-void journal_put_change(struct lmdb_txn *txn, const struct command *command, const struct job *before,
-                        const struct job *after)
+uint64_t journal_put_change(struct lmdb_txn *txn, const struct command *command, const struct job *before,
+                            const struct job *after)
 {
     const struct job *job = after ? after : before;
     enum event_type types[EVENTS_OF_CHANGE_MAX] = {EVENT_ADDED};
     size_t count = before ? events_of_change(command, before, after, types) : 1;
+    uint64_t sequence = 0;
 
     assert(job);
     for (size_t i = 0; i < count; i++) {
         const struct event event = event_of(command, job, types[i]);
-        put(txn, &event);
+        sequence = put(txn, &event);
     }
+    return sequence;
 }
 
 void journal_put_count(struct lmdb_txn *txn, uid_t owner, enum event_type type, uint64_t count, struct moment at)
@@ -124,7 +128,7 @@ void journal_put_count(struct lmdb_txn *txn, uid_t owner, enum event_type type, 
     const struct event event = {.at_usec = at.realtime_usec, .owner = owner, .type = type, .count = count};
 
     if (count > 0)
-        put(txn, &event);
+        (void)put(txn, &event);
 }
 
 static int decode(const struct lmdb_cursor *cursor, struct event *ret)

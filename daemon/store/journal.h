@@ -14,9 +14,9 @@
 #include "core/event.h"
 #include "store/internal.h"
 
-/* One change of one job. AFTER is NULL where it is gone, BEFORE where it is new. */
-void journal_put_change(struct lmdb_txn *txn, const struct command *command, const struct job *before,
-                        const struct job *after);
+/* One change of one job. AFTER is NULL where it is gone, BEFORE where it is new. Returns the last event's sequence. */
+uint64_t journal_put_change(struct lmdb_txn *txn, const struct command *command, const struct job *before,
+                            const struct job *after);
 /* One event for COUNT jobs. */
 void journal_put_count(struct lmdb_txn *txn, uid_t owner, enum event_type type, uint64_t count, struct moment at);
 

@@ -35,6 +35,7 @@ static const char *const table_names[] = {
     [TABLE_GROUPS_SETTINGS] = "groups-settings",
     [TABLE_DEADLINES] = "deadlines",
     [TABLE_TOTALS] = "totals",
+    [TABLE_HOOKS] = "hooks",
 };
 static_assert(ELEMENTS(table_names) == LMDB_TABLES, "every table has a name");
 

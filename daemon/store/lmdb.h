@@ -38,8 +38,9 @@ enum lmdb_table {
     TABLE_GROUPS_SETTINGS,
     TABLE_DEADLINES,
     TABLE_TOTALS,
+    TABLE_HOOKS,
 };
-#define LMDB_TABLES 17
+#define LMDB_TABLES 18
 
 #define LMDB_FILE "data.mdb"
 

@@ -56,7 +56,8 @@ static int from_1(struct lmdb *env)
     return r;
 }
 
-/* The tables of groups' settings and of totals are new: nobody has set any, and what has ended before is not known. */
+/* The new tables are empty: nobody has set anything, no job has a deadline or a hook, and what ended before is not
+ * known. */
 static int from_2(struct lmdb *env, uint64_t now_usec)
 {
     struct lmdb_txn txn;

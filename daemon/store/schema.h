@@ -22,6 +22,7 @@
  *   bulks       bulk u64                                 → record
  *   groups-settings   owner u32 | name                   → record (group.h)
  *   totals      owner u32                                → record (totals.h)
+ *   hooks       sequence u64                             → record (hook.h)
  *
  * Example: job 7 of user 1000, ready since t, group "default", normal priority, for host "up.example:443":
  *   jobs[7], state[1000|1|7], counts[1000|1] + 1, lane-ids[1000|2|0|default\0up.example:443] = 3, sched[3|t|7]
@@ -34,7 +35,8 @@
 #include "store/lmdb.h"
 #include "store/store.h"
 
-#define SCHEMA_VERSION    3 /* 1 had no groups, events, batches and bulks; 2 no groups-settings, deadlines and totals */
+#define SCHEMA_VERSION \
+    3 /* 1 had no groups, events, batches and bulks; 2 no groups-settings, deadlines, hooks and totals */
 #define SCHEMA_UUID_BYTES 16
 
 struct schema_key {

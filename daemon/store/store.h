@@ -122,6 +122,14 @@ int store_bulks(struct store *store, size_t *ret_count, uint32_t *ret_verbs);
 int store_groups(struct store *store,
                  int (*each)(uid_t owner, const struct group *group, bool is_known, void *userdata), void *userdata);
 
+/*
+ * Calls EACH for the hooks that are pending, in the order of their sequences, behind AFTER; at most LIMIT of them.
+ * IS_KNOWN is false where the record cannot be read: only the sequence is known then. EACH returns 0 or a negative
+ * errno, which ends the walk. Returns how many there were, or a negative errno.
+ */
+int store_hooks(struct store *store, uint64_t after, size_t limit,
+                int (*each)(const struct hook *hook, bool is_known, void *userdata), void *userdata);
+
 /* Jobs by stored state of OWNER, or of everybody: kept by the writer, so that counting costs nothing. */
 int store_count(struct store *store, bool any_owner, uid_t owner, uint64_t ret_counts[static JOB_STATES]);
 

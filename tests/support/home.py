@@ -22,6 +22,7 @@ REPORT = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:|Assertion .*
 
 # Quick where a user would wait, patient where a loaded machine would be late.
 DEFAULTS = {"RetryDelay": "100ms", "RetryDelayMax": "1s", "ResponseTimeout": "30s"}
+TEST_KEYS = ("FragmentFloor", "HookRetryDelay", "SystemctlPath")
 
 
 class Result:
@@ -69,13 +70,13 @@ class Home:
         return self.path / "config" / "bitsq" / "bitsqd.conf"
 
     def config(self, text=None, **keys):
-        """Writes the configuration: DEFAULTS and KEYS; FragmentFloor goes into the section for tests."""
+        """Writes the configuration: DEFAULTS and KEYS; those that only tests may set go into their section."""
         if text is None:
             keys = {**DEFAULTS, **keys}
-            floor = keys.pop("FragmentFloor", None)
+            loosened = {key: keys.pop(key) for key in TEST_KEYS if key in keys}
             text = "[bitsqd]\n" + "".join(f"{key}={value}\n" for key, value in keys.items())
-            if floor is not None:
-                text += f"[Test]\nFragmentFloor={floor}\n"
+            if loosened:
+                text += "[Test]\n" + "".join(f"{key}={value}\n" for key, value in loosened.items())
         self.config_file.write_text(text, encoding="utf-8")
 
     def file(self, name="file.bin", data=None, size=None):

@@ -107,6 +107,24 @@ static void walk_records(struct expected *expected)
     }
 }
 
+/* Each hook is of an event that the journal has had, and there are no more than there may be. */
+static void check_hooks(struct lmdb_txn *txn)
+{
+    _cleanup_cursor_ struct lmdb_cursor cursor;
+    uint64_t last_event = 0;
+
+    lmdb_cursor_open(txn, TABLE_EVENTS, &cursor);
+    if (lmdb_last(&cursor))
+        last_event = schema_get_u64(cursor.key.data);
+    lmdb_cursor_close(&cursor);
+    lmdb_cursor_open(txn, TABLE_HOOKS, &cursor);
+    for (bool more = lmdb_seek(&cursor, (struct lmdb_bytes){0}); more; more = lmdb_next(&cursor)) {
+        assert_true(schema_is_u64(cursor.key));
+        assert_in_range(schema_get_u64(cursor.key.data), 1, last_event);
+    }
+    assert_in_range(lmdb_entries(txn, TABLE_HOOKS), 0, HOOKS_PENDING_MAX);
+}
+
 void assert_indexes_match(struct fixture *fixture)
 {
     _cleanup_read_ struct store_read read;
@@ -122,6 +140,7 @@ void assert_indexes_match(struct fixture *fixture)
     assert_int_equal(lmdb_entries(&read.txn, TABLE_GROUPS), expected.groups);
     assert_int_equal(lmdb_entries(&read.txn, TABLE_DEADLINES), expected.deadlines);
     check_lanes(&read.txn);
+    check_hooks(&read.txn);
     schema_count(&read.txn, true, 0, counts);
     assert_memory_equal(counts, expected.counts, sizeof(counts));
     assert_int_equal(read.txn.error, 0);

@@ -170,6 +170,9 @@ static void draw_strings(uint64_t *seed, struct job *job)
         job->source_mount = draw_string(seed, SOURCE_MOUNT_MAX, "/");
     if (draw_flag(seed))
         job->reply_path = draw_string(seed, JOB_SOURCE_MAX, "/");
+    for (size_t i = 0; i < HOOK_OUTCOMES; i++)
+        if (draw_flag(seed))
+            assert((job->hooks[i] = strdup(i == HOOK_DONE ? "done@.service" : "told.target")));
     draw_text(seed, job->server, sizeof(job->server));
     draw_text(seed, job->address, sizeof(job->address));
 }

@@ -187,6 +187,29 @@ static void fragments_go_below_the_floor_in_tests_only(void **state)
     config_done(&config);
 }
 
+static void a_hook_command_is_an_absolute_path_or_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config config;
+    char *message = NULL;
+
+    write_file(fixture->path, "[bitsqd]\nHookCommand=/usr/lib/hook me\n[Test]\nHookRetryDelay=5ms\nSystemctlPath=/x\n");
+    assert_int_equal(config_load(fixture->path, warn, &config, &message), 0);
+    assert_string_equal(config.hook_command, "/usr/lib/hook me");
+    assert_string_equal(config.systemctl, "/x");
+    assert_int_equal(config.settings.hook_retry_usec, 5000);
+    config_done(&config);
+    write_file(fixture->path, "[bitsqd]\nHookCommand=\n");
+    assert_int_equal(config_load(fixture->path, warn, &config, &message), 0);
+    assert_null(config.hook_command);
+    assert_null(config.systemctl);
+    config_done(&config);
+    write_file(fixture->path, "[bitsqd]\nHookCommand=hook\n");
+    assert_int_equal(config_load(fixture->path, warn, &config, &message), -EINVAL);
+    assert_non_null(strstr(message, "absolute path"));
+    free(message);
+}
+
 /* ---- how servers are reached ---- */
 
 static char *resolved(const struct config *config, const char *host, enum access_text text)
@@ -409,6 +432,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_bad_value_does_not_hide_where_the_queue_is, set_up, tear_down),
     cmocka_unit_test_setup_teardown(a_drop_in_overrules_the_file, set_up, tear_down),
     cmocka_unit_test_setup_teardown(fragments_go_below_the_floor_in_tests_only, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(a_hook_command_is_an_absolute_path_or_nothing, set_up, tear_down),
     cmocka_unit_test_setup_teardown(a_host_section_wins_over_bitsqd_wherever_it_stands, set_up, tear_down),
     cmocka_unit_test_setup_teardown(the_first_section_that_matches_decides, set_up, tear_down),
     cmocka_unit_test_setup_teardown(a_drop_in_overrules_the_section_of_the_same_pattern, set_up, tear_down),

@@ -63,6 +63,29 @@ static void what_is_not_named_stays(void **state)
     job_change_done(&change);
 }
 
+static void a_hook_is_chosen_and_taken_back(void **state)
+{
+    _cleanup_(job_free_p) struct job *job = queued(JOB_FAILED);
+    struct job_change change = {.hooks = {[HOOK_DONE] = strdup("done.service")}};
+    const char *reason = "";
+
+    (void)state;
+    assert_false(job_change_is_empty(&change));
+    apply(job, &change);
+    assert_string_equal(job->hooks[HOOK_DONE], "done.service");
+    assert_null(job->hooks[HOOK_FAILED]);
+    job_change_done(&change);
+    change.hooks[HOOK_FAILED] = strdup("no unit");
+    assert_int_equal(job_change_apply(job, &change, &reason), -EINVAL);
+    assert_non_null(strstr(reason, "name of a unit"));
+    job_change_done(&change);
+    assert_int_equal(job_change_reset(&change, "on_success"), 0);
+    assert_false(job_change_is_empty(&change));
+    apply(job, &change);
+    assert_null(job->hooks[HOOK_DONE]);
+    job_change_done(&change);
+}
+
 static void new_credentials_keep_the_session_of_a_failed_job(void **state)
 {
     _cleanup_(job_free_p) struct job *job = queued(JOB_FAILED);
@@ -155,6 +178,7 @@ static void an_empty_change_is_known(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_not_named_stays),
     cmocka_unit_test(new_credentials_keep_the_session_of_a_failed_job),
+    cmocka_unit_test(a_hook_is_chosen_and_taken_back),
     cmocka_unit_test(a_choice_can_be_taken_back),
     cmocka_unit_test(a_new_url_begins_at_0),
     cmocka_unit_test(a_job_that_is_over_cannot_be_changed),

@@ -290,6 +290,7 @@ static void settings_change_for_all(void **state)
     fill(fixture, JOBS);
     bulk->change = (struct job_change){.has_priority = true, .priority = PRIORITY_LOW, .group = strdup("night")};
     bulk->change.access.texts[ACCESS_PROXY] = strdup("http://proxy.example:3128");
+    bulk->change.hooks[HOOK_FAILED] = strdup("failed@.service");
     bulk->change.options_given = CHANGE_RATE | CHANGE_NOT_BEFORE | CHANGE_DEADLINE | CHANGE_SOURCE_CHANGED |
                                  CHANGE_NETWORK | CHANGE_POWER | CHANGE_WINDOW;
     bulk->change.options = (struct job_options){
@@ -306,6 +307,8 @@ static void settings_change_for_all(void **state)
     assert_int_equal(job->priority, PRIORITY_LOW);
     assert_string_equal(job->group, "night");
     assert_string_equal(job->access.texts[ACCESS_PROXY], "http://proxy.example:3128");
+    assert_null(job->hooks[HOOK_DONE]);
+    assert_string_equal(job->hooks[HOOK_FAILED], "failed@.service");
     assert_int_equal(job->options.rate_bytes, 1000);
     assert_int_equal(job->options.not_before_usec, FIXTURE_NOW + 1);
     assert_int_equal(job->options.deadline_usec, FIXTURE_NOW + 2);

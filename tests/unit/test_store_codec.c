@@ -50,6 +50,8 @@ static void assert_same_job(const struct job *a, const struct job *b)
     assert_text(a->host, b->host);
     assert_text(a->source, b->source);
     assert_text(a->reply_path, b->reply_path);
+    for (size_t i = 0; i < HOOK_OUTCOMES; i++)
+        assert_text(a->hooks[i], b->hooks[i]);
     for (size_t i = 0; i < ACCESS_TEXTS; i++)
         assert_text(a->access.texts[i], b->access.texts[i]);
     assert_int_equal(a->source_mount == NULL, b->source_mount == NULL);
@@ -85,6 +87,7 @@ static void assert_same_rest(const struct job *a, const struct job *b)
     for (struct job *job = &left; job; job = job == &left ? &right : NULL) {
         job->key = job->name = job->group = job->url = job->host = job->source = job->reply_path = NULL;
         job->source_mount = NULL;
+        memset(job->hooks, 0, sizeof(job->hooks));
         memset(job->access.texts, 0, sizeof(job->access.texts));
         memset(job->server, 0, sizeof(job->server));
         memset(job->address, 0, sizeof(job->address));
@@ -126,7 +129,7 @@ static void the_record_knows_every_member(void **state)
     assert_int_equal(sizeof(struct source_identity), 88);
     assert_int_equal(sizeof(struct failure), 576);
     assert_int_equal(sizeof(struct session_record), 3064);
-    assert_int_equal(sizeof(struct job), 5024);
+    assert_int_equal(sizeof(struct job), 5040);
 }
 
 static void a_record_that_was_cut_off_is_refused(void **state)
