@@ -29,6 +29,8 @@ enum {
     OPTION_NETWORK,
     OPTION_POWER,
     OPTION_SOURCE_CHANGED,
+    OPTION_ON_SUCCESS,
+    OPTION_ON_FAILURE,
 };
 
 const struct option_spec add_options[] = {
@@ -51,6 +53,8 @@ const struct option_spec add_options[] = {
     {OPTION_NETWORK, "network", "WHICH", "any, or unmetered: wait for a network that costs nothing"},
     {OPTION_POWER, "power", "WHICH", "any, ac, or a charge of the battery that will do, as 30%"},
     {OPTION_SOURCE_CHANGED, "source-changed", "HOW", "a file that changes meanwhile: fail (default) or restart"},
+    {OPTION_ON_SUCCESS, "on-success", "UNIT", "start this unit of systemd when it is done; NAME@ gets the job's ID"},
+    {OPTION_ON_FAILURE, "on-failure", "UNIT", "the same when it has failed"},
     {OPTION_FRAGMENT_SIZE, "fragment-size", "MIN:MAX", "bytes of one request, as 64Ki:8Mi"},
     {OPTION_RETRY_DELAY, "retry-delay", "TIME", "first pause after an error, as 5s"},
     {OPTION_NO_PROGRESS, "no-progress-timeout", "TIME", "give up after TIME without progress, as 14d"},
@@ -101,6 +105,10 @@ static int set_job_option(struct cli *cli, struct add *add, int id, const char *
         return setting_power(cli, options, "--power", "power", value);
     case OPTION_SOURCE_CHANGED:
         return setting_choice(cli, options, "--source-changed", "source_changed", value, ON_CHANGE);
+    case OPTION_ON_SUCCESS:
+        return setting_text(cli, options, "--on-success", "on_success", value);
+    case OPTION_ON_FAILURE:
+        return setting_text(cli, options, "--on-failure", "on_failure", value);
     case OPTION_REPLY:
         add->reply = value ? value : "";
         return 0;

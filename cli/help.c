@@ -13,7 +13,7 @@
 
 static const char set_help[] =
     "Keys are priority, url, group, name, rate, not-before, deadline, window, network, power, retry-delay,\n"
-    "no-progress-timeout, source-changed, fragment-size, and the options that\n"
+    "no-progress-timeout, source-changed, fragment-size, on-success, on-failure, and the options that\n"
     "bitsq help add shows under \"How the server is reached\", flags with yes or no. KEY= takes a choice "
     "back.\n" SELECTION_HELP "\n"
     "  bitsq set 12 credential=work priority=high\n"

@@ -63,6 +63,7 @@ static const struct {
     {"not_before", setting_time, ""},      {"deadline", setting_time, ""},
     {"window", setting_text, ""},          {"network", set_network, ""},
     {"power", setting_power, ""},          {"source_changed", set_source_changed, ""},
+    {"on_success", setting_text, ""},      {"on_failure", setting_text, ""},
 };
 
 static void underscores(char *key)
@@ -84,8 +85,9 @@ static int fail_key(const struct cli *cli, const char *key)
     return cli_fail(
         cli, EXIT_USAGE, "Usage",
         "there is no setting %s; use priority, url, group, name, rate, not-before, deadline, window, network, "
-        "power, retry-delay, no-progress-timeout, source-changed, fragment-size, or one of those that bitsq help add "
-        "shows under \"How the server is reached\"",
+        "power, retry-delay, no-progress-timeout, source-changed, fragment-size, on-success, on-failure, or one of "
+        "those "
+        "that bitsq help add shows under \"How the server is reached\"",
         key);
 }
 

@@ -124,7 +124,7 @@ const char *bitsq_client_get_error_message(const bitsq_client *client);
  *   string   name, priority (foreground, high, normal, low), group, key, if_exists (keep, replace, fail),
  *            empty (send, refuse), auth, credential, cert, key_file, cacert, pinned_key, proxy, proxy_credential,
  *            noproxy, header_file, user_agent, method_override, protocol_guid, window, network (any, unmetered),
- *            power (any, ac, 30%), source_changed (fail, restart)
+ *            power (any, ac, 30%), source_changed (fail, restart), on_success, on_failure (units of systemd)
  *   boolean  hold (starts paused), netrc, lenient_ack, restart_on_ambiguous, reply_strict, reply_other_host,
  *            at_most_once, credentials_over_http
  *   path     reply (where the server's reply goes: this makes an upload-reply job; "" = the daemon keeps it)

@@ -93,7 +93,7 @@ _bitsq()
 
     case $verb in
         add) options="--name --group --priority --reply --hold --wait --quiet --from-file --null --key --if-exists
-            --rate --not-before --deadline --window --network --power --source-changed
+            --rate --not-before --deadline --window --network --power --source-changed --on-success --on-failure
             --fragment-size --retry-delay --no-progress-timeout --url-file --empty --dry-run $access" ;;
         run) options="--ignore" ;;
         set) options="--state --group --all --quiet --yes --url-file" ;;
@@ -117,7 +117,7 @@ _bitsq()
         set)
             _bitsq_complete_jobs queued,blocked,connecting,transferring,replying,retrying,paused,failed
             local keys="--priority --group --name --url --rate --not-before --deadline --window --network --power
-                --source-changed --retry-delay --no-progress-timeout --fragment-size $access"
+                --source-changed --on-success --on-failure --retry-delay --no-progress-timeout --fragment-size $access"
             mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -S = -W "${keys//--/}" -- "$cur")
             [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace ;;
         reply) _bitsq_complete_jobs done,replying ;;

@@ -86,6 +86,8 @@ complete -c bitsq -n '__bitsq_verb add' -l window -x -d 'hours of the week'
 complete -c bitsq -n '__bitsq_verb add' -l network -x -a 'any unmetered' -d 'which networks may be used'
 complete -c bitsq -n '__bitsq_verb add' -l power -x -a 'any ac 30%' -d 'mains, or a charge that will do'
 complete -c bitsq -n '__bitsq_verb add' -l source-changed -x -a 'fail restart' -d 'what if the file changes'
+complete -c bitsq -n '__bitsq_verb add' -l on-success -x -d 'start this unit when it is done'
+complete -c bitsq -n '__bitsq_verb add' -l on-failure -x -d 'start this unit when it has failed'
 complete -c bitsq -n '__bitsq_verb run' -l ignore -x -a 'time window network metered power group retry source credential' -d 'past these gates alone'
 complete -c bitsq -n '__bitsq_verb run why' -a "(__bitsq_jobs $moving,paused)"
 complete -c bitsq -n '__bitsq_verb add' -l fragment-size -x -d 'bytes of one request, MIN:MAX'
@@ -117,7 +119,7 @@ complete -c bitsq -n '__bitsq_verb add probe' -l reply-other-host -d 'the reply 
 complete -c bitsq -n '__bitsq_verb add probe' -l at-most-once -d 'never upload twice, also where the end is unclear'
 complete -c bitsq -n '__bitsq_verb add probe' -l credentials-over-http -d 'send tokens also without TLS'
 
-set -l settings priority group name url rate not-before deadline window network power source-changed retry-delay no-progress-timeout fragment-size \
+set -l settings priority group name url rate not-before deadline window network power source-changed on-success on-failure retry-delay no-progress-timeout fragment-size \
     auth credential netrc cert key-file cacert pinned-key \
     proxy proxy-credential noproxy header-file user-agent method-override protocol-guid \
     lenient-ack restart-on-ambiguous reply-strict reply-other-host at-most-once credentials-over-http
