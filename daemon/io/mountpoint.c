@@ -63,7 +63,7 @@ void mountpoint_of(int fd, char path[static SOURCE_MOUNT_MAX + 1])
         if (is_mounted_at(at, &is_mounted) < 0)
             return;
         if (is_mounted) {
-            (void)strcpy(path, at);
+            (void)memcpy(path, at, strlen(at) + 1);
             return;
         }
     }
