@@ -63,6 +63,7 @@ static const struct key keys[] = {
     {TEST_SECTION, "FragmentFloor", KIND_SIZE, FIELD(fragment_floor_bytes), 1, FRAGMENT_FLOOR_BYTES, "1 to 5KiB"},
     {TEST_SECTION, "BatchTimeout", KIND_DURATION, FIELD(batch_timeout_usec), USEC_PER_MSEC, USEC_PER_DAY, "1ms to 1d"},
     {TEST_SECTION, "HookRetryDelay", KIND_DURATION, FIELD(hook_retry_usec), USEC_PER_MSEC, USEC_PER_DAY, "1ms to 1d"},
+    {TEST_SECTION, "LookTimeout", KIND_DURATION, FIELD(look_timeout_usec), USEC_PER_MSEC, USEC_PER_DAY, "1ms to 1d"},
     {TEST_SECTION, "IdleExit", KIND_DURATION, FIELD(idle_exit_usec), USEC_PER_MSEC, USEC_PER_DAY, "1ms to 1d"},
 };
 

@@ -127,16 +127,19 @@
 #define RATE_LIMIT_MAX (UINT64_C(1) << 40) /* bytes a second, 1 TiB; the arithmetic of token buckets bears no more */
 
 /* Work in parallel. */
-#define PROBES_MAX       4                              /* of servers, for people who wait for them */
-#define ACTIVE_JOBS_MAX  64                             /* the largest MaxActive */
-#define DESTINATIONS_MAX 256                            /* hosts of which the manager knows how they were reached */
-#define AWAY_MOUNTS_MAX  32                             /* file systems that jobs wait for, and are told of at once */
-#define AWAY_HEADS       1000                           /* jobs of a lane that are looked at when one is back */
-#define FORCED_JOBS_MAX  ACTIVE_JOBS_MAX                /* that `run` wants to start */
-#define RAMP_STEP_USEC   UINT64_C(500000)               /* between the first jobs after the network returned */
-#define RAMP_USEC        UINT64_C(30000000)             /* after that it has been back for long */
-#define IO_THREADS       4                              /* enough to hide one slow file system from the others */
-#define IO_THREADS_MAX   (IO_THREADS + ACTIVE_JOBS_MAX) /* with those that are stuck in a file system that hangs */
+#define PROBES_MAX       4                  /* of servers, for people who wait for them */
+#define ACTIVE_JOBS_MAX  64                 /* the largest MaxActive */
+#define DESTINATIONS_MAX 256                /* hosts of which the manager knows how they were reached */
+#define AWAY_MOUNTS_MAX  32                 /* file systems that jobs wait for, and are told of at once */
+#define AWAY_HEADS       1000               /* jobs of a lane that are looked at when one is back */
+#define FORCED_JOBS_MAX  ACTIVE_JOBS_MAX    /* that `run` wants to start */
+#define RAMP_STEP_USEC   UINT64_C(500000)   /* between the first jobs after the network returned */
+#define RAMP_USEC        UINT64_C(30000000) /* after that it has been back for long */
+#define LOOK_TIMEOUT_USEC \
+    UINT64_C(30000000) /* that a look at a file may take before its file system counts as one that hangs */
+#define SOURCE_HANGS_USEC UINT64_C(2000000) /* after which a call that nobody waits for any more counts so, too */
+#define IO_THREADS        4                 /* enough to hide one slow file system from the others */
+#define IO_THREADS_MAX    (IO_THREADS + ACTIVE_JOBS_MAX) /* with those that are stuck in a file system that hangs */
 /* One read. Measured: 256 KiB costs a tenth more processor time, 1 MiB saves little. */
 #define IO_CHUNK_BYTES  (512 * KIB)
 #define IO_CHUNKS_AHEAD 4 /* chunks that one transfer may have read ahead */

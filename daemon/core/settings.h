@@ -36,6 +36,7 @@ struct settings {
     struct policy policy;     /* of jobs that choose nothing, and whose group does not */
     uint64_t idle_exit_usec;  /* of a daemon that was started on demand; another value only in tests */
     uint64_t hook_retry_usec; /* the first pause of a hook that failed; another value only in tests */
+    uint64_t look_timeout_usec; /* LOOK_TIMEOUT_USEC, but in tests */
 };
 
 #define SETTINGS_DEFAULT                               \
@@ -55,6 +56,7 @@ struct settings {
         .retain_days = 30,                             \
         .retain_jobs = 10000,                          \
         .batch_timeout_usec = USEC_PER_MIN,            \
+        .look_timeout_usec = LOOK_TIMEOUT_USEC,        \
         .idle_exit_usec = 10 * USEC_PER_MIN,           \
         .hook_retry_usec = HOOK_RETRY_USEC,            \
     })

@@ -11,9 +11,12 @@
 struct reply_call;
 TAILQ_HEAD(reply_call_list, reply_call);
 
+LIST_HEAD(source_list, source);
+
 struct io {
     struct pool *pool;
     size_t sources_count;
+    struct source_list left_behind; /* sources that were freed while a thread was in a call on them */
     uint8_t boot_id[16];
     struct reply_call_list reply_calls; /* those of one job in order, one at a time in the pool */
     struct spawner *spawner;            /* NULL = none */

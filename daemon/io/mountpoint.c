@@ -8,19 +8,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int look(const char *path, struct statx *ret)
+/* With SYNC the file system itself has to answer; else what the kernel remembers is enough. */
+static int look(const char *path, bool sync, struct statx *ret)
 {
-    /* What the kernel remembers is enough, and asks no server. */
-    return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, ret) < 0 ? -errno : 0;
+    int flags = sync ? AT_STATX_FORCE_SYNC : AT_STATX_DONT_SYNC;
+
+    return statx(AT_FDCWD, path, flags, STATX_TYPE | STATX_INO | STATX_MTIME, ret) < 0 ? -errno : 0;
 }
 
 /* PATH has no symbolic links in it, so that its parent is the one that its text names. */
-static int is_mounted_at(const char *path, bool *ret)
+static int is_mounted_at(const char *path, bool sync, bool *ret)
 {
     char parent[SOURCE_MOUNT_MAX + 4];
     struct statx here, above;
 
-    int r = look(path, &here);
+    int r = look(path, sync, &here);
     if (r < 0)
         return r;
     /* Before Linux 5.8 nobody says so; then another device than the parent's does, but for a bind mount. */
@@ -29,7 +31,7 @@ static int is_mounted_at(const char *path, bool *ret)
         return 0;
     }
     (void)snprintf(parent, sizeof(parent), "%s/..", path);
-    r = look(parent, &above);
+    r = look(parent, false, &above);
     if (r < 0)
         return r;
     *ret = here.stx_dev_major != above.stx_dev_major || here.stx_dev_minor != above.stx_dev_minor;
@@ -60,7 +62,7 @@ void mountpoint_of(int fd, char path[static SOURCE_MOUNT_MAX + 1])
         *slash = '\0';
         if (strlen(at) > SOURCE_MOUNT_MAX)
             continue;
-        if (is_mounted_at(at, &is_mounted) < 0)
+        if (is_mounted_at(at, false, &is_mounted) < 0)
             return;
         if (is_mounted) {
             (void)memcpy(path, at, strlen(at) + 1);
@@ -89,7 +91,7 @@ bool mountpoint_may_explain(int error)
 bool mountpoint_is_gone(const char *path)
 {
     bool is_mounted;
-    int r = is_mounted_at(path, &is_mounted);
+    int r = is_mounted_at(path, true, &is_mounted);
 
     return r < 0 ? mountpoint_may_explain(r) : !is_mounted;
 }

@@ -15,6 +15,8 @@
 #include "io/internal.h"
 #include "io/mountpoint.h"
 
+#include "base/moment.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -38,7 +40,9 @@ struct source {
     char *path;
     char *mount; /* where its file system is mounted; NULL = it cannot go */
     uint8_t boot_id[16];
-    bool freed; /* by its owner; what remains goes when the call returns */
+    bool freed;                     /* by its owner; what remains goes when the call returns */
+    LIST_ENTRY(source) left_behind; /* until then, where a thread is in it */
+    uint64_t submitted_usec;        /* CLOCK_MONOTONIC */
 
     /* The call in the pool. */
     bool busy;
@@ -162,12 +166,13 @@ static void source_destroy(struct source *source)
 static void submit(struct source *source, enum source_call call)
 {
     source->busy = true;
+    source->submitted_usec = moment_now().monotonic_usec;
     source->call = call;
     source->job.must_run = call == SOURCE_CALL_CLOSE;
     pool_submit(source->io->pool, &source->job);
 }
 
-/* close(2) may hang as any other call. */
+/* close(2) may hang as any other call; but nobody waits for it, and it is not counted as one that hangs. */
 static void release(struct source *source)
 {
     if (source->fd >= 0)
@@ -250,6 +255,8 @@ static void source_finish(struct pool_job *job)
 
     source->busy = false;
     if (source->freed) {
+        if (source->call != SOURCE_CALL_CLOSE)
+            LIST_REMOVE(source, left_behind);
         release(source);
         return;
     }
@@ -305,9 +312,26 @@ struct source *source_free(struct source *source)
     source->io->sources_count--;
     if (source->busy && pool_withdraw(source->io->pool, &source->job))
         source->busy = false;
-    if (!source->busy)
+    if (source->busy)
+        LIST_INSERT_HEAD(&source->io->left_behind, source, left_behind);
+    else
         release(source);
     return NULL;
+}
+
+bool source_hangs(const struct source *source)
+{
+    uint64_t now = moment_now().monotonic_usec;
+    const struct source *other;
+
+    LIST_FOREACH(other, &source->io->left_behind, left_behind)
+    {
+        bool is_same = source->mount && other->mount ? strcmp(source->mount, other->mount) == 0
+                                                     : strcmp(source->path, other->path) == 0;
+        if (is_same && usec_sub(now, other->submitted_usec) >= SOURCE_HANGS_USEC)
+            return true;
+    }
+    return false;
 }
 
 int source_check(struct source *source,

@@ -58,6 +58,12 @@ struct source *source_free(struct source *source);
 DEFINE_CLEANUP(struct source *, source_free);
 
 /*
+ * Whether a call of a source that was freed since has hung in the file system of SOURCE for some seconds and still
+ * does: another one would take one more thread, for nothing.
+ */
+bool source_hangs(const struct source *source);
+
+/*
  * Opens it if it is not open yet, and takes the identity of the open file and of what the path names now; an identity
  * of the path that differs from the open file's is a replacement. RESULT 0 and the identity of the path, or a negative
  * errno.

@@ -91,6 +91,7 @@ void runner_drop_exchange(struct runner *runner)
         runner->manager->transfer_ops->cancel(runner->manager->transport, runner->transfer);
     runner->transfer = NULL;
     pacing_end(runner);
+    runner_end_look(runner);
     if (runner->preparing && runner->check_started && !runner->source_checked)
         runner->source = source_free(runner->source); /* with the check that is under way */
     runner_drop_access_request(runner);
@@ -198,11 +199,54 @@ static void on_first_look(void *userdata, int result, const struct source_identi
         runner_source_changed(runner, ident_change_text(change));
 }
 
-int runner_open_source(struct runner *runner)
+void runner_end_look(struct runner *runner)
 {
-    return runner->source
-               ? 0
-               : source_new(runner->manager->io, runner->job->source, runner->job->source_mount, &runner->source);
+    runner->look_source = sd_event_source_disable_unref(runner->look_source);
+    runner->looked = NULL;
+}
+
+static void on_looked(void *userdata, int result, const struct source_identity *identity)
+{
+    struct runner *runner = userdata;
+    void (*looked)(void *, int, const struct source_identity *) = runner->looked;
+
+    runner_end_look(runner);
+    looked(runner, result, identity);
+}
+
+/* The thread that looks is left where it is; the pool takes another one meanwhile. */
+static int on_look_late(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    static const struct source_identity unknown;
+    struct runner *runner = userdata;
+
+    (void)source, (void)usec;
+    runner->source = source_free(runner->source);
+    on_looked(runner, -ETIMEDOUT, &unknown);
+    return 0;
+}
+
+int runner_look_at_source(struct runner *runner,
+                          void (*done)(void *userdata, int result, const struct source_identity *identity))
+{
+    const struct manager *manager = runner->manager;
+    int r = 0;
+
+    if (!runner->source)
+        r = source_new(manager->io, runner->job->source, runner->job->source_mount, &runner->source);
+    if (r >= 0 && source_hangs(runner->source))
+        r = -ETIMEDOUT;
+    if (r >= 0)
+        r = sd_event_add_time_relative(manager->event, &runner->look_source, CLOCK_MONOTONIC,
+                                       manager->settings.look_timeout_usec, 0, on_look_late, runner);
+    if (r >= 0)
+        r = source_check(runner->source, on_looked, runner);
+    if (r < 0) {
+        runner_end_look(runner);
+        return r;
+    }
+    runner->looked = done;
+    return 0;
 }
 
 void runner_begin(struct runner *runner)
@@ -221,9 +265,7 @@ void runner_begin(struct runner *runner)
     }
     runner->preparing = runner->check_started = true;
     runner->source_checked = false;
-    int r = runner_open_source(runner);
-    if (r >= 0)
-        r = source_check(runner->source, on_first_look, runner);
+    int r = runner_look_at_source(runner, on_first_look);
     if (r < 0) {
         runner->preparing = false;
         if (runner_begin_now(runner))

@@ -15,6 +15,7 @@
 #include "manager/pacing.h"
 
 #include <sys/queue.h>
+#include <systemd/sd-event.h>
 
 struct io_request;
 struct manager;
@@ -40,6 +41,8 @@ struct runner {
     struct exchange_request request; /* the one that is prepared or under way */
     bool preparing;                  /* it waits for a checkpoint or for the source */
     bool check_started;
+    sd_event_source *look_source; /* the look at the source takes too long */
+    void (*looked)(void *userdata, int result, const struct source_identity *identity);
     bool source_checked;
     unsigned unsynced; /* checkpoints that are not durable yet */
 

@@ -117,10 +117,8 @@ static void on_checked(void *userdata, int result, const struct source_identity 
 
 static void check_source(struct runner *runner)
 {
-    int r = runner_open_source(runner);
+    int r = runner_look_at_source(runner, on_checked);
 
-    if (r >= 0)
-        r = source_check(runner->source, on_checked, runner);
     if (r < 0) {
         runner->source_checked = true;
         runner->preparing = false;

@@ -9,7 +9,13 @@
 void runner_feed(struct runner *runner, struct session_input *in);
 void runner_source_failed(struct runner *runner, int error);
 void runner_source_changed(struct runner *runner, const char *change);
-int runner_open_source(struct runner *runner);
+/*
+ * Opens the source and looks at it, for DONE: within a time, as nothing may wait for ever for a file system that does
+ * not answer. -ETIMEDOUT then, also at once where an earlier look hangs still.
+ */
+int runner_look_at_source(struct runner *runner,
+                          void (*done)(void *userdata, int result, const struct source_identity *identity));
+void runner_end_look(struct runner *runner); /* done() never runs where it has not */
 
 void runner_send(struct runner *runner, const struct exchange_request *request);
 /* The next step towards the wire of the request that is prepared. */

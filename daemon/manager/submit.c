@@ -10,7 +10,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,7 +35,8 @@ struct addition {
     struct command *command; /* ADD, until it is submitted */
     struct look *looks;
     size_t looks_left;
-    struct manager_error error; /* the first one */
+    sd_event_source *late_source; /* none of its looks came back for long */
+    struct manager_error error;   /* the first one */
     bool listed, is_waiting, is_adding;
     manager_done_t done;
     void *userdata;
@@ -59,29 +59,13 @@ static struct addition *addition_free(struct addition *addition)
     for (size_t i = 0; addition->submissions && i < addition->count; i++)
         manager_submission_done(&addition->submissions[i]);
     free(addition->submissions);
+    sd_event_source_disable_unref(addition->late_source);
     command_free(addition->command);
     free(addition->looks);
     free(addition);
     return NULL;
 }
 DEFINE_CLEANUP(struct addition *, addition_free);
-
-int manager_fault_set(struct manager_error *error, enum manager_fault fault, int result, const char *format, ...)
-{
-    va_list arguments;
-
-    error->fault = fault;
-    va_start(arguments, format);
-    (void)vsnprintf(error->text, sizeof(error->text), format, arguments);
-    va_end(arguments);
-    return result;
-}
-
-int manager_fault_stopping(struct manager_error *error)
-{
-    return manager_fault_set(error, FAULT_DEGRADED, -ESHUTDOWN,
-                             "the daemon is ending; run the command again to start it anew");
-}
 
 void manager_submission_done(struct manager_submission *submission)
 {
@@ -153,12 +137,6 @@ static void describe_failure(struct addition *addition, const struct command *co
     }
 }
 
-void manager_write_fault(struct manager *manager, int result, struct manager_error *ret)
-{
-    (void)manager_fault_set(ret, FAULT_DEGRADED, 0, "the queue in %s cannot be written: %s; %s, and try again",
-                            manager->state_directory, strerror(-result), manager_write_remedy(result));
-}
-
 /* Whether anything was written: a job that was there already is kept as it is. */
 static bool has_added(const struct command *command)
 {
@@ -219,6 +197,11 @@ static void source_fault(struct addition *addition, size_t index, int error)
     case EMEDIUMTYPE:
         (void)manager_fault_set(&addition->error, FAULT_SOURCE_UNREADABLE, 0,
                                 "%s is no regular file (a FIFO, socket or device); save its content to a file first",
+                                shown);
+        break;
+    case ETIMEDOUT:
+        (void)manager_fault_set(&addition->error, FAULT_SOURCE_UNREADABLE, 0,
+                                "cannot read %s: its file system does not answer; see that its server can be reached",
                                 shown);
         break;
     default:
@@ -296,10 +279,50 @@ static void reply_fault(struct addition *addition, size_t index, int error)
                             path ? path : "asked for", why);
 }
 
+static void cancel_looks(struct addition *addition)
+{
+    for (size_t i = 0; i < addition->command->jobs_count; i++) {
+        struct look *look = &addition->looks[i];
+        if (look->request)
+            io_request_cancel(look->request);
+        if (look->reply)
+            io_request_cancel(look->reply);
+        look->request = look->reply = NULL;
+    }
+}
+
+/* A file system that does not answer takes those looks; whoever adds hears so instead of waiting as long. */
+static int on_late(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct addition *addition = userdata;
+    const struct look *look = addition->looks;
+
+    (void)source, (void)usec;
+    while (!look->request && !look->reply)
+        look++;
+    if (addition->error.fault == FAULT_NONE && look->request)
+        source_fault(addition, look->index, -ETIMEDOUT);
+    else if (addition->error.fault == FAULT_NONE)
+        reply_fault(addition, look->index, -ETIMEDOUT);
+    cancel_looks(addition);
+    refuse(addition);
+    return 0;
+}
+
+static void expect_looks(struct addition *addition)
+{
+    (void)sd_event_source_set_time_relative(addition->late_source, addition->manager->settings.look_timeout_usec);
+    (void)sd_event_source_set_enabled(addition->late_source, SD_EVENT_ONESHOT);
+}
+
 static void one_looked_at(struct addition *addition)
 {
-    if (--addition->looks_left == 0)
-        all_looked_at(addition);
+    if (--addition->looks_left > 0) {
+        expect_looks(addition);
+        return;
+    }
+    addition->late_source = sd_event_source_disable_unref(addition->late_source);
+    all_looked_at(addition);
 }
 
 static void on_looked(void *userdata, int result, const struct source_identity *identity, const char *mount)
@@ -444,6 +467,9 @@ static int start(struct addition *addition, const struct manager_submission *sub
     struct manager *manager = addition->manager;
 
     int r = fill_command(addition, addition->caller, submissions, addition->count, error);
+    if (r >= 0)
+        r = sd_event_add_time_relative(manager->event, &addition->late_source, CLOCK_MONOTONIC,
+                                       manager->settings.look_timeout_usec, 0, on_late, addition);
     if (r < 0)
         return r;
     for (size_t i = 0; i < addition->count; i++) {
@@ -555,14 +581,6 @@ int manager_add(struct manager *manager, uid_t caller, struct manager_submission
     return 0;
 }
 
-static void cancel_look(struct look *look)
-{
-    if (look->request)
-        io_request_cancel(look->request);
-    if (look->reply)
-        io_request_cancel(look->reply);
-}
-
 void manager_refuse_additions(struct manager *manager)
 {
     struct addition *addition, *next;
@@ -575,8 +593,7 @@ void manager_refuse_additions(struct manager *manager)
         next = LIST_NEXT(addition, entry);
         if (!addition->command)
             continue; /* with the writer: it is answered when it is durable */
-        for (size_t i = 0; i < addition->command->jobs_count; i++)
-            cancel_look(&addition->looks[i]);
+        cancel_looks(addition);
         (void)manager_fault_stopping(&addition->error);
         refuse(addition);
     }
