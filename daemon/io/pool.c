@@ -245,6 +245,14 @@ bool pool_withdraw(struct pool *pool, struct pool_job *job)
     return waiting;
 }
 
+bool pool_is_stuck(struct pool *pool, const struct pool_job *job)
+{
+    (void)pthread_mutex_lock(&pool->lock);
+    bool is_stuck = !job->queued && monotonic_usec() - job->begun_usec >= POOL_STUCK_USEC;
+    (void)pthread_mutex_unlock(&pool->lock);
+    return is_stuck;
+}
+
 static struct pool_job *take_finished(struct pool *pool)
 {
     (void)pthread_mutex_lock(&pool->lock);

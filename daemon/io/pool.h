@@ -46,5 +46,8 @@ void pool_submit(struct pool *pool, struct pool_job *job);
 /* Takes JOB back. Returns whether no thread had begun it; else finish() is still to come. */
 bool pool_withdraw(struct pool *pool, struct pool_job *job);
 
+/* Whether a thread has been in JOB, which was submitted, for longer than POOL_STUCK_USEC. */
+bool pool_is_stuck(struct pool *pool, const struct pool_job *job);
+
 /* Whether MESSAGE is the pool's; if so finish() runs for every job that is done. */
 bool pool_dispatch(struct pool *pool, struct message *message);
