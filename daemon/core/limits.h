@@ -136,10 +136,9 @@
 #define RAMP_STEP_USEC   UINT64_C(500000)   /* between the first jobs after the network returned */
 #define RAMP_USEC        UINT64_C(30000000) /* after that it has been back for long */
 #define LOOK_TIMEOUT_USEC \
-    UINT64_C(30000000) /* that a look at a file may take before its file system counts as one that hangs */
-#define SOURCE_HANGS_USEC UINT64_C(2000000) /* after which a call that nobody waits for any more counts so, too */
-#define IO_THREADS        4                 /* enough to hide one slow file system from the others */
-#define IO_THREADS_MAX    (IO_THREADS + ACTIVE_JOBS_MAX) /* with those that are stuck in a file system that hangs */
+    UINT64_C(30000000)   /* that a look at a file may take before its file system counts as one that hangs */
+#define IO_THREADS     4 /* enough to hide one slow file system from the others */
+#define IO_THREADS_MAX (IO_THREADS + ACTIVE_JOBS_MAX) /* with those that are stuck in a file system that hangs */
 /* One read. Measured: 256 KiB costs a tenth more processor time, 1 MiB saves little. */
 #define IO_CHUNK_BYTES  (512 * KIB)
 #define IO_CHUNKS_AHEAD 4 /* chunks that one transfer may have read ahead */

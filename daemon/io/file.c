@@ -166,19 +166,27 @@ static size_t count_cached(int fd, uint64_t offset, size_t length, size_t *pages
     return cached;
 }
 
-bool file_is_cached(int fd, uint64_t size_bytes)
+bool file_is_cached(int fd, uint64_t begin, uint64_t end)
 {
-    uint64_t places = size_bytes > PROBE_BYTES ? PROBE_PLACES : 1; /* all of a small file lies within the first */
+    uint64_t length = end - begin;
+    uint64_t places = length > PROBE_BYTES ? PROBE_PLACES : 1; /* all of a short part lies within the first */
     size_t cached = 0, pages = 0;
 
     for (uint64_t i = 0; i < places; i++) {
-        uint64_t last = size_bytes > PROBE_BYTES ? size_bytes - PROBE_BYTES : 0;
-        uint64_t offset = last / (PROBE_PLACES - 1) * i / PROBE_BYTES * PROBE_BYTES;
-        uint64_t left = size_bytes - offset;
+        uint64_t last = length > PROBE_BYTES ? length - PROBE_BYTES : 0;
+        uint64_t offset = begin + last / (PROBE_PLACES - 1) * i;
+        offset -= offset % (uint64_t)sysconf(_SC_PAGESIZE);
+        uint64_t left = end - offset;
         if (left > 0)
             cached += count_cached(fd, offset, left < PROBE_BYTES ? (size_t)left : PROBE_BYTES, &pages);
     }
     return cached * 2 >= pages; /* also where it cannot be told: better leave pages than throw away those of others */
+}
+
+void file_expect(int fd, uint64_t offset, uint64_t length)
+{
+    if (length > 0)
+        (void)posix_fadvise(fd, (off_t)offset, (off_t)length, POSIX_FADV_WILLNEED);
 }
 
 void file_drop_pages(int fd, uint64_t begin, uint64_t end)

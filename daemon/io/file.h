@@ -25,8 +25,11 @@ int file_is_at(const char *path, const struct source_identity *identity);
 /* Reads LENGTH bytes, less only at the end of the file. Returns their number. */
 ssize_t file_read(int fd, uint64_t offset, void *buffer, size_t length);
 
-/* Whether a good part of the file's pages were in memory already: somebody else uses them. */
-bool file_is_cached(int fd, uint64_t size_bytes);
+/* Whether a good part of the pages from BEGIN to END are in memory already: somebody else uses them. */
+bool file_is_cached(int fd, uint64_t begin, uint64_t end);
+
+/* These bytes will be read next. */
+void file_expect(int fd, uint64_t offset, uint64_t length);
 
 /* The file up to END is not needed any more, BEGIN to END being new; pages that END cuts through go with the next call.
  */

@@ -15,11 +15,12 @@
 #include "io/internal.h"
 #include "io/mountpoint.h"
 
-#include "base/moment.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+
+/* What the kernel may read beyond what was asked for: the largest that distributions set up, and a large page. */
+#define READ_AHEAD_BYTES (4 * MIB)
 
 enum source_call {
     SOURCE_CALL_CHECK,
@@ -42,7 +43,6 @@ struct source {
     uint8_t boot_id[16];
     bool freed;                     /* by its owner; what remains goes when the call returns */
     LIST_ENTRY(source) left_behind; /* until then, where a thread is in it */
-    uint64_t submitted_usec;        /* CLOCK_MONOTONIC */
 
     /* The call in the pool. */
     bool busy;
@@ -52,10 +52,12 @@ struct source {
     size_t read_bytes;
     struct source_chunk *read_chunk;
     uint64_t read_generation;
+    uint64_t read_window_end; /* of the window that it belongs to */
 
     /* The open file: of the thread while busy. */
     int fd;
-    bool drops_pages;
+    bool drops_pages;  /* those of the window were not in memory before */
+    uint64_t ours_end; /* up to here they may be there because this source has read, or read ahead */
     struct source_identity identity;
 
     void (*check_done)(void *userdata, int result, const struct source_identity *identity);
@@ -93,7 +95,8 @@ static int open_file(struct source *source)
         close_file(source);
         return r;
     }
-    source->drops_pages = !file_is_cached(source->fd, source->identity.size_bytes);
+    source->ours_end = 0;
+    source->drops_pages = false;
     return 0;
 }
 
@@ -111,9 +114,28 @@ static int check_file(struct source *source)
     return open_file(source);
 }
 
+/*
+ * Each window is judged for itself, as others may use a part of a file only; but not by pages that are there because of
+ * what was read for the one before.
+ */
+static void look_at_pages(struct source *source)
+{
+    uint64_t begin = source->read_offset > source->ours_end ? source->read_offset : source->ours_end;
+
+    if (begin < source->read_window_end)
+        source->drops_pages = !file_is_cached(source->fd, begin, source->read_window_end);
+    /* The rest of this window is no question any more. */
+    if (source->ours_end < source->read_window_end + READ_AHEAD_BYTES)
+        source->ours_end = source->read_window_end + READ_AHEAD_BYTES;
+}
+
 static int read_chunk(struct source *source)
 {
     struct source_chunk *chunk = source->read_chunk;
+
+    look_at_pages(source);
+    uint64_t next = source->read_offset + source->read_bytes, left = source->read_window_end - next;
+    file_expect(source->fd, next, left < IO_CHUNK_BYTES ? left : IO_CHUNK_BYTES);
     ssize_t n = file_read(source->fd, source->read_offset, chunk->buffer, source->read_bytes);
 
     if (n < 0)
@@ -166,7 +188,6 @@ static void source_destroy(struct source *source)
 static void submit(struct source *source, enum source_call call)
 {
     source->busy = true;
-    source->submitted_usec = moment_now().monotonic_usec;
     source->call = call;
     source->job.must_run = call == SOURCE_CALL_CLOSE;
     pool_submit(source->io->pool, &source->job);
@@ -207,6 +228,7 @@ static void begin_read(struct source *source)
     source->read_offset = source->offset + source->next_read;
     source->read_bytes = wanted;
     source->read_generation = source->generation;
+    source->read_window_end = source->offset + source->length;
     submit(source, SOURCE_CALL_READ);
 }
 
@@ -321,14 +343,13 @@ struct source *source_free(struct source *source)
 
 bool source_hangs(const struct source *source)
 {
-    uint64_t now = moment_now().monotonic_usec;
     const struct source *other;
 
     LIST_FOREACH(other, &source->io->left_behind, left_behind)
     {
         bool is_same = source->mount && other->mount ? strcmp(source->mount, other->mount) == 0
                                                      : strcmp(source->path, other->path) == 0;
-        if (is_same && usec_sub(now, other->submitted_usec) >= SOURCE_HANGS_USEC)
+        if (is_same && pool_is_stuck(source->io->pool, &other->job))
             return true;
     }
     return false;

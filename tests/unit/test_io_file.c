@@ -58,11 +58,11 @@ static void dropped_pages_leave_memory(void **state)
     assert_int_equal(file_open(path, &fd), 0);
     assert_int_equal(fstatfs(fd, &fs), 0);
     assert_int_equal(fdatasync(fd), 0); /* dirty pages cannot be dropped */
-    assert_true(file_is_cached(fd, FILE_BYTES));
+    assert_true(file_is_cached(fd, 0, FILE_BYTES));
     file_drop_pages(fd, 0, FILE_BYTES);
     if (fs.f_type != TMPFS && (uint32_t)fs.f_type != RAMFS) { /* those have their files nowhere else */
         assert_true(pages_in_memory(fd) <= FEW_PAGES);
-        assert_false(file_is_cached(fd, FILE_BYTES));
+        assert_false(file_is_cached(fd, 0, FILE_BYTES));
         read_and_drop(fd, 300000);
         assert_true(pages_in_memory(fd) <= FEW_PAGES);
     }
@@ -81,7 +81,7 @@ static void a_small_file_is_probed_within_its_bounds(void **state)
         int fd = -1;
         char *path = folder_file(folder, "file", sizes[i]);
         assert_int_equal(file_open(path, &fd), 0);
-        assert_true(file_is_cached(fd, sizes[i])); /* it was just written */
+        assert_true(file_is_cached(fd, 0, sizes[i])); /* it was just written */
         (void)close(fd);
         free(path);
     }
