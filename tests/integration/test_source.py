@@ -125,3 +125,32 @@ def test_a_file_that_changes_while_the_job_is_paused_is_seen_when_it_goes_on(hom
     rewrite(upload.source, 100 * FS, 1)
     upload.daemon.bus.verb(upload.id, "Resume")
     upload.done()
+
+
+def test_a_file_that_is_cut_while_it_is_read_is_never_padded(home, serve):
+    size = 16 << 20
+    server = serve()
+    bus = home.daemon(FragmentMin="16MiB", FragmentMax="16MiB").bus
+    source = home.file(size=size)
+    job = bus.add(source, server.url + "/target", rate=1 << 20)
+    bus.wait(job, "transferring")
+    os.truncate(source, 100_000)
+    seen = bus.wait(job, "failed", "done")
+    assert (seen["State"], seen["Error"][1]) == ("failed", LOCAL_FILE_CHANGED), seen
+    assert "the size changed" in seen["Error"][2]
+    poll(lambda: server.requests("cancel"), "the server is told")
+    assert not server.requests("close") and not (server.root / "target").exists()
+
+
+def test_a_file_that_was_written_just_now_is_looked_at_again_before_its_first_byte(home, serve):
+    """A write in the same tick of the clock as the first look is uploaded, not taken for a change."""
+    server = serve()
+    bus = home.daemon().bus
+    source = home.file(data=b"first")
+    job = bus.add(source, server.url + "/target", hold=True)
+    stamp = source.stat().st_mtime_ns
+    source.write_bytes(b"other")
+    os.utime(source, ns=(stamp, stamp))
+    bus.verb(job, "Resume")
+    assert bus.wait(job, "done", "failed")["State"] == "done"
+    assert (server.root / "target").read_bytes() == b"other"
