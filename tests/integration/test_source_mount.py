@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from support.gates import agree
 from support.sense import Namespace
 from support.uploads import FS, LOCAL_FILE_CHANGED, SMALL
 from support.wait import poll
@@ -65,6 +66,7 @@ def test_a_job_waits_for_its_file_system_and_goes_on_by_itself(home, serve, stic
     shown = away(bus, job)
     assert f"the file system {stick.place} is not mounted; mount it, and it goes on by itself" in shown["Error"][2]
     assert shown["Gates"] == ["source"]
+    agree(home, bus, job, "source", f"the file system {stick.place} is not mounted", "goes on by itself")
     why = home.bitsq("why", str(job)).out
     assert "is not mounted" in why and "mount it, and it goes on by itself" in why
     stick.plug()
