@@ -181,10 +181,14 @@ static int gather_forced(struct gathering *gathering)
 
     for (size_t i = 0; i < manager->forced_count && r >= 0;) {
         _cleanup_(job_free_p) struct job *job = NULL;
-        if (store_get(manager->store, manager->forced[i].id, &job) < 0 || job_state_is_final(job->state)) {
+        r = store_get(manager->store, manager->forced[i].id, &job);
+        if (r == -ENOENT || (r >= 0 && job_state_is_final(job->state))) {
             forget_forced(manager, i);
+            r = 0;
             continue;
         }
+        if (r < 0)
+            return r;
         /* One that was paused becomes ready with the verb that is still on its way to the disk. */
         if (job_state_is_runnable(job->state) && !manager_find_runner(manager, job->id))
             r = add_forced(gathering, &manager->forced[i], job);
@@ -255,6 +259,8 @@ static void start_job(struct manager *manager, uint64_t id)
     int r = store_get(manager->store, id, &job);
     if (r < 0) {
         log_message(LOG_WARNING, MESSAGE_JOB_STARTED, id, "cannot read the job: %s", strerror(-r));
+        if (r != -ENOENT)
+            manager_retry_unsaved(manager); /* nothing else may come that makes a decision due */
         return;
     }
     if (!job_state_is_runnable(job->state)) { /* changed since the index was read: its completion is on the way */
