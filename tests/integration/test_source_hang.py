@@ -77,12 +77,20 @@ def config(home, **keys):
     return home.daemon()
 
 
+def hang_between_fragments(bus, job, server, share):
+    """JOB has sent some of its file, and what it does next is to look at it. A read that hangs has the time of a send."""
+    poll(lambda: len(server.requests("fragment")) > 2, "it is under way")
+    bus.verb(job, "Pause")
+    poll(lambda: bus.get("ActiveJobs") == 0, "nothing is under way any more")
+    share.hang()
+    bus.verb(job, "Resume")
+
+
 def test_a_job_whose_file_system_hangs_waits_behind_its_source(home, serve, share):
     server = serve("--fault", "fragment: ack-delay 30ms")
     bus = config(home, **SMALL).bus
     job = bus.add(share.put(60 * FS), server.url + "/target")
-    poll(lambda: len(server.requests("fragment")) > 2, "it is under way")
-    share.hang()
+    hang_between_fragments(bus, job, server, share)
     shown = bus.wait(job, "retrying")
     assert "its file system does not answer" in shown["Error"][2] and shown["ErrorDetails"]["phase"], shown
     bus.verb(bus.add(home.file("other.bin", size=1000), server.url + "/other", hold=True), "Resume")
@@ -96,12 +104,11 @@ def test_however_often_it_is_tried_one_thread_hangs(home, serve, share):
     server = serve("--fault", "fragment: ack-delay 30ms")
     daemon = config(home, **{**SMALL, "RetryDelayMax": "100ms"})
     job = daemon.bus.add(share.put(60 * FS), server.url + "/target")
-    poll(lambda: len(server.requests("fragment")) > 2, "it is under way")
 
     def threads():
         with open(f"/proc/{daemon.pid}/status", encoding="utf-8") as lines:
             return int(next(line.split()[1] for line in lines if line.startswith("Threads:")))
-    share.hang()
+    hang_between_fragments(daemon.bus, job, server, share)
     poll(lambda: daemon.bus.job(job)["Attempts"] >= 4, "it was tried several times")
     before = threads()
     poll(lambda: daemon.bus.job(job)["Attempts"] >= 10, "and many times")
