@@ -45,6 +45,28 @@ void call_fail(struct call *call, const struct manager_error *fault)
     call_free(call);
 }
 
+void call_answer(void *userdata, const struct manager_result *result)
+{
+    struct call *call = userdata;
+
+    if (result->error.fault != FAULT_NONE) {
+        call_fail(call, &result->error);
+    } else if (result->failures_count > 0) {
+        call_fail(call, &result->failures[0].error);
+    } else {
+        (void)sd_bus_reply_method_return(call->message, NULL);
+        call_free(call);
+    }
+}
+
+int call_wait(struct call *call, int r, const struct manager_error *fault, sd_bus_error *error)
+{
+    if (r >= 0)
+        return 1;
+    call_free(call);
+    return error_set(error, fault);
+}
+
 void peer_forget_calls(struct peer *peer)
 {
     struct call *call;

@@ -27,23 +27,6 @@ static int append_gate(sd_bus_message *reply, struct manager *manager, const str
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int find_own(struct peer *peer, sd_bus_message *m, uint64_t id, struct job **ret, sd_bus_error *error)
-{
-    uid_t caller;
-
-    int r = auth_caller(peer, m, &caller, error);
-    if (r < 0)
-        return r;
-    r = store_get(manager_store(peer->server->manager), id, ret);
-    if (r >= 0 && (*ret)->owner != caller) {
-        *ret = job_free(*ret);
-        r = -ENOENT;
-    }
-    return r == -ENOENT ? sd_bus_error_setf(error, BITSQ_ERROR_NO_SUCH_JOB,
-                                            "there is no job %" PRIu64 "; see bitsq list for those that there are", id)
-                        : r;
-}
-
 int manager_method_explain(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
     struct peer *peer = userdata;
@@ -54,7 +37,7 @@ int manager_method_explain(sd_bus_message *m, void *userdata, sd_bus_error *erro
 
     int r = sd_bus_message_read(m, "t", &id);
     if (r >= 0)
-        r = find_own(peer, m, id, &job, error);
+        r = job_get_own(peer, m, id, &job, error);
     if (r < 0)
         return r;
     if (job_state_is_final(job->state) || job->state == JOB_CANCELLING)
@@ -92,43 +75,24 @@ static int read_ignored(sd_bus_message *m, uint32_t *ret, sd_bus_error *error)
     return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-static void on_run(void *userdata, const struct manager_result *result)
-{
-    struct call *call = userdata;
-
-    if (result->error.fault != FAULT_NONE) {
-        call_fail(call, &result->error);
-    } else if (result->failures_count > 0) {
-        call_fail(call, &result->failures[0].error);
-    } else {
-        (void)sd_bus_reply_method_return(call->message, NULL);
-        call_free(call);
-    }
-}
-
 int job_method_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
     struct found_job *found = userdata;
     struct peer *peer = found->peer;
-    _cleanup_(job_free_p) struct job *job = NULL;
-    uint64_t id = found->job->id;
+    const struct job *job = found->job;
     struct manager_error fault = {.fault = FAULT_NONE};
     struct call *call;
     uint32_t ignored = 0;
 
     int r = read_ignored(m, &ignored, error);
     if (r >= 0)
-        r = find_own(peer, m, id, &job, error);
+        r = job_check_own(found, m, error);
     if (r >= 0)
         r = call_new(peer, m, &call, error);
     if (r < 0)
         return r;
-    r = manager_run_job(peer->server->manager, job->owner, job, ignored, on_run, call, &fault);
-    if (r < 0) {
-        call_free(call);
-        return error_set(error, &fault);
-    }
-    return 1;
+    r = manager_run_job(peer->server->manager, job->owner, job, ignored, call_answer, call, &fault);
+    return call_wait(call, r, &fault, error);
 }
 
 int manager_get_network(sd_bus *bus, const char *path, const char *interface, const char *property,

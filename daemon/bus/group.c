@@ -9,26 +9,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* "" takes the choice back, as everywhere where an empty text means nothing. */
-static int read_network(const char *text, struct policy *policy, const char **ret_reason)
-{
-    *ret_reason = "it takes any or unmetered, or nothing: then the configuration decides";
-    if (*text != '\0')
-        return policy_network_parse(text, &policy->network);
-    policy->network = NETWORK_UNCHOSEN;
-    return 0;
-}
-
-static int read_power(const char *text, struct policy *policy, const char **ret_reason)
-{
-    *ret_reason = "it takes any, ac, or the charge of the battery from which on jobs may run, as 50%; or nothing: then "
-                  "the configuration decides";
-    if (*text != '\0')
-        return policy_power_parse(text, &policy->power);
-    policy->power = POWER_UNCHOSEN;
-    return 0;
-}
-
 static int read_resets(sd_bus_message *message, struct group_change *change, const char **ret_reason)
 {
     enum group_setting setting;
@@ -49,10 +29,9 @@ static int read_resets(sd_bus_message *message, struct group_change *change, con
     return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-static int read_value(sd_bus_message *message, enum group_setting setting, struct group_change *change,
+static int read_value(sd_bus_message *message, const char *key, enum group_setting setting, struct group_change *change,
                       const char **ret_reason)
 {
-    const char *text;
     int on, r;
 
     change->given |= (uint32_t)setting;
@@ -69,14 +48,9 @@ static int read_value(sd_bus_message *message, enum group_setting setting, struc
     case GROUP_NETWORK:
     case GROUP_POWER:
     case GROUP_WINDOW:
-        break;
+        return options_read_policy(message, key, &change->to.policy, ret_reason);
     }
-    r = sd_bus_message_read(message, "v", "s", &text);
-    if (r < 0)
-        return r;
-    return setting == GROUP_NETWORK ? read_network(text, &change->to.policy, ret_reason)
-           : setting == GROUP_POWER ? read_power(text, &change->to.policy, ret_reason)
-                                    : policy_window_set(&change->to.policy, text, ret_reason);
+    return -EINVAL;
 }
 
 static int read_setting(sd_bus_message *message, const char *key, void *target, const char **ret_reason)
@@ -88,11 +62,10 @@ static int read_setting(sd_bus_message *message, const char *key, void *target, 
     if (strcmp(key, "reset") == 0)
         r = read_resets(message, change, ret_reason);
     else if (group_setting_parse(key, &setting) < 0)
-        return -ENXIO;
+        return -ENOKEY;
     else
-        r = read_value(message, setting, change, ret_reason);
-    /* sd-bus says of a wrong type what READ says of an unknown key. */
-    return r == -ENXIO ? -EBADMSG : r;
+        r = read_value(message, key, setting, change, ret_reason);
+    return r;
 }
 
 static int read_name(sd_bus_message *message, const char **ret_name, sd_bus_error *error)
@@ -106,18 +79,6 @@ static int read_name(sd_bus_message *message, const char **ret_name, sd_bus_erro
         return sd_bus_error_set(error, BITSQ_ERROR_INVALID_ARGUMENT, reason);
     *ret_name = name;
     return 0;
-}
-
-static void on_changed(void *userdata, const struct manager_result *result)
-{
-    struct call *call = userdata;
-
-    if (result->error.fault != FAULT_NONE) {
-        call_fail(call, &result->error);
-        return;
-    }
-    (void)sd_bus_reply_method_return(call->message, NULL);
-    call_free(call);
 }
 
 int manager_method_set_group(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -140,12 +101,8 @@ int manager_method_set_group(sd_bus_message *m, void *userdata, sd_bus_error *er
         r = call_new(peer, m, &call, error);
     if (r < 0)
         return r;
-    r = manager_set_group(peer->server->manager, caller, &change, on_changed, call, &fault);
-    if (r < 0) {
-        call_free(call);
-        return error_set(error, &fault);
-    }
-    return 1;
+    r = manager_set_group(peer->server->manager, caller, &change, call_answer, call, &fault);
+    return call_wait(call, r, &fault, error);
 }
 
 int manager_method_remove_group(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -163,12 +120,8 @@ int manager_method_remove_group(sd_bus_message *m, void *userdata, sd_bus_error 
         r = call_new(peer, m, &call, error);
     if (r < 0)
         return r;
-    r = manager_remove_group(peer->server->manager, caller, name, on_changed, call, &fault);
-    if (r < 0) {
-        call_free(call);
-        return error_set(error, &fault);
-    }
-    return 1;
+    r = manager_remove_group(peer->server->manager, caller, name, call_answer, call, &fault);
+    return call_wait(call, r, &fault, error);
 }
 
 static int append_settings(sd_bus_message *reply, const struct group *group)

@@ -93,10 +93,20 @@ int error_set(sd_bus_error *error, const struct manager_error *fault);
 const char *error_name(enum manager_fault fault);
 
 /* Parks MESSAGE until its answer is durable. -EDQUOT with the error set over BUS_PENDING_MAX. */
+/* The caller's job ID, in *ret; NoSuchJob also where it is somebody else's. */
+int job_get_own(struct peer *peer, sd_bus_message *message, uint64_t id, struct job **ret, sd_bus_error *error);
+/* Whether FOUND is the caller's job: 0, or NoSuchJob. */
+int job_check_own(const struct found_job *found, sd_bus_message *message, sd_bus_error *error);
+
 int call_new(struct peer *peer, sd_bus_message *message, struct call **ret, sd_bus_error *error);
 struct call *call_free(struct call *call);
 /* Sends the error and frees the call. */
 void call_fail(struct call *call, const struct manager_error *fault);
+/* A manager_done_t: answers with nothing, or with what went wrong; of a command over several jobs, with the first. */
+void call_answer(void *userdata, const struct manager_result *result);
+/* R is what the manager said of a call that waits for it: a handler's return value, and no CALL where it is negative.
+ */
+int call_wait(struct call *call, int r, const struct manager_error *fault, sd_bus_error *error);
 
 /* Arguments. All return 0, or a negative errno with the error set to InvalidArgument. */
 int options_read_submission(sd_bus_message *message, struct manager_submission *ret, sd_bus_error *error);
@@ -118,11 +128,13 @@ int options_read_change(sd_bus_message *message, struct job_change *ret, sd_bus_
 /* How a server is reached, and nothing else. */
 int options_read_access(sd_bus_message *message, struct access *ret, sd_bus_error *error);
 /*
- * An a{sv}: READ takes the value of a key and returns 0, -ENXIO for an unknown key, or another negative errno for a
+ * An a{sv}: READ takes the value of a key and returns 0, -ENOKEY for an unknown key, or another negative errno for a
  * wrong type or value; *ret_reason may say, with -EINVAL, what a value must be; a literal.
  */
 typedef int (*options_read_key_t)(sd_bus_message *message, const char *key, void *target, const char **ret_reason);
 int options_read_dictionary(sd_bus_message *message, options_read_key_t read, void *target, sd_bus_error *error);
+/* The value of network, power or window; "" takes the choice back. As options_read_key_t. */
+int options_read_policy(sd_bus_message *message, const char *key, struct policy *policy, const char **ret_reason);
 /* An a{sv} that has no keys yet. */
 int options_read_none(sd_bus_message *message, sd_bus_error *error);
 

@@ -40,20 +40,6 @@ int job_object_find(sd_bus *bus, const char *path, const char *interface, void *
 
 /* ---- methods ---- */
 
-static void on_controlled(void *userdata, const struct manager_result *result)
-{
-    struct call *call = userdata;
-
-    if (result->error.fault != FAULT_NONE) {
-        call_fail(call, &result->error);
-    } else if (result->failures_count > 0) {
-        call_fail(call, &result->failures[0].error);
-    } else {
-        (void)sd_bus_reply_method_return(call->message, NULL);
-        call_free(call);
-    }
-}
-
 static int control(sd_bus_message *m, struct found_job *found, enum job_verb verb, struct job_change *change,
                    sd_bus_error *error)
 {
@@ -70,12 +56,8 @@ static int control(sd_bus_message *m, struct found_job *found, enum job_verb ver
     if (r < 0)
         return r;
     filter.store.owner = caller;
-    r = manager_control(peer->server->manager, caller, verb, change, &filter, on_controlled, call, &fault);
-    if (r < 0) {
-        call_free(call);
-        return error_set(error, &fault);
-    }
-    return 1;
+    r = manager_control(peer->server->manager, caller, verb, change, &filter, call_answer, call, &fault);
+    return call_wait(call, r, &fault, error);
 }
 
 int job_method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -111,6 +93,36 @@ int job_method_set(sd_bus_message *m, void *userdata, sd_bus_error *error)
     return r < 0 ? r : control(m, userdata, VERB_SET, &change, error);
 }
 
+static int fail_no_job(uint64_t id, sd_bus_error *error)
+{
+    return sd_bus_error_setf(error, BITSQ_ERROR_NO_SUCH_JOB, "there is no job %" PRIu64 "; \"bitsq list\" shows them",
+                             id);
+}
+
+int job_get_own(struct peer *peer, sd_bus_message *message, uint64_t id, struct job **ret, sd_bus_error *error)
+{
+    _cleanup_(job_free_p) struct job *job = NULL;
+    uid_t caller;
+
+    int r = auth_caller(peer, message, &caller, error);
+    if (r >= 0)
+        r = store_get(manager_store(peer->server->manager), id, &job);
+    if (r == -ENOENT || (r >= 0 && job->owner != caller))
+        return fail_no_job(id, error);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(job);
+    return 0;
+}
+
+int job_check_own(const struct found_job *found, sd_bus_message *message, sd_bus_error *error)
+{
+    uid_t caller;
+    int r = auth_caller(found->peer, message, &caller, error);
+
+    return r < 0 || found->job->owner == caller ? r : fail_no_job(found->job->id, error);
+}
+
 static void on_reply_opened(void *userdata, int fd, const struct manager_error *error)
 {
     struct call *call = userdata;
@@ -130,21 +142,14 @@ int job_method_open_reply(sd_bus_message *m, void *userdata, sd_bus_error *error
     struct peer *peer = found->peer;
     struct manager_error fault;
     struct call *call;
-    uid_t caller;
 
-    int r = auth_caller(peer, m, &caller, error);
-    if (r >= 0 && found->job->owner != caller)
-        return sd_bus_error_setf(error, BITSQ_ERROR_NO_SUCH_JOB, "there is no job %" PRIu64, found->job->id);
+    int r = job_check_own(found, m, error);
     if (r >= 0)
         r = call_new(peer, m, &call, error);
     if (r < 0)
         return r;
     r = manager_open_reply(peer->server->manager, found->job, on_reply_opened, call, &fault);
-    if (r < 0) {
-        call_free(call);
-        return error_set(error, &fault);
-    }
-    return 1;
+    return call_wait(call, r, &fault, error);
 }
 
 /* ---- properties ---- */

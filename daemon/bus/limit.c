@@ -12,18 +12,6 @@
 
 #define PROPERTIES_INTERFACE "org.freedesktop.DBus.Properties"
 
-static void on_set(void *userdata, const struct manager_result *result)
-{
-    struct call *call = userdata;
-
-    if (result->error.fault != FAULT_NONE) {
-        call_fail(call, &result->error);
-        return;
-    }
-    (void)sd_bus_reply_method_return(call->message, NULL);
-    call_free(call);
-}
-
 static int set_limit(struct peer *peer, sd_bus_message *message, uint64_t rate, sd_bus_error *error)
 {
     struct manager_error fault;
@@ -32,12 +20,8 @@ static int set_limit(struct peer *peer, sd_bus_message *message, uint64_t rate, 
     int r = call_new(peer, message, &call, error);
     if (r < 0)
         return r;
-    r = manager_set_limit(peer->server->manager, rate, on_set, call, &fault);
-    if (r < 0) {
-        call_free(call);
-        return error_set(error, &fault);
-    }
-    return 1;
+    r = manager_set_limit(peer->server->manager, rate, call_answer, call, &fault);
+    return call_wait(call, r, &fault, error);
 }
 
 int limit_catch_write(struct peer *peer, sd_bus_message *message, sd_bus_error *error)

@@ -58,11 +58,7 @@ static int submit(struct peer *peer, sd_bus_message *message, uid_t caller, stru
     if (r < 0)
         return r;
     r = manager_add(manager_of(peer), caller, submissions, count, part, done, call, &fault);
-    if (r < 0) {
-        call_free(call);
-        return error_set(error, &fault);
-    }
-    return 1;
+    return call_wait(call, r, &fault, error);
 }
 
 int manager_method_add_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -136,20 +132,13 @@ static int reply_job(sd_bus_message *m, uint64_t id)
 
 int manager_method_get_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-    struct peer *peer = userdata;
     _cleanup_(job_free_p) struct job *job = NULL;
     uint64_t id;
-    uid_t caller;
 
-    int r = auth_caller(peer, m, &caller, error);
+    int r = sd_bus_message_read(m, "t", &id);
     if (r >= 0)
-        r = sd_bus_message_read(m, "t", &id);
-    if (r < 0)
-        return r;
-    if (store_get(manager_store(manager_of(peer)), id, &job) < 0 || job->owner != caller)
-        return sd_bus_error_setf(error, BITSQ_ERROR_NO_SUCH_JOB,
-                                 "there is no job %" PRIu64 "; \"bitsq list\" shows them", id);
-    return reply_job(m, id);
+        r = job_get_own(userdata, m, id, &job, error);
+    return r < 0 ? r : reply_job(m, id);
 }
 
 int manager_method_find_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -318,11 +307,7 @@ int manager_method_control_jobs(sd_bus_message *m, void *userdata, sd_bus_error 
         return r;
     r = manager_control(manager_of(peer), storage.filter.store.owner, verb, &change, &storage.filter, on_controlled,
                         call, &fault);
-    if (r < 0) {
-        call_free(call);
-        return error_set(error, &fault);
-    }
-    return 1;
+    return call_wait(call, r, &fault, error);
 }
 
 /* ---- the daemon ---- */

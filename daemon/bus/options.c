@@ -26,7 +26,7 @@ int options_read_dictionary(sd_bus_message *message, options_read_key_t read, vo
         if (r < 0)
             return r;
         r = read(message, key, target, &reason);
-        if (r == -ENXIO)
+        if (r == -ENOKEY)
             return invalid(error, key, "there is no such option; see the interface's description");
         if (r == -ENOMEM)
             return r;
@@ -115,7 +115,7 @@ static int read_access(sd_bus_message *message, const char *option, struct acces
     bool on;
 
     if (!key)
-        return -ENXIO;
+        return -ENOKEY;
     if (key->is_flag) {
         int r = read_bool(message, &on);
         if (r >= 0)
@@ -161,20 +161,24 @@ static int read_empty(sd_bus_message *message, bool *ret_refuse, const char **re
     return 0;
 }
 
-static int read_policy(sd_bus_message *message, const char *key, struct policy *policy, const char **ret_reason)
+int options_read_policy(sd_bus_message *message, const char *key, struct policy *policy, const char **ret_reason)
 {
     const char *text;
     int r = sd_bus_message_read(message, "v", "s", &text);
 
     if (r < 0)
         return r;
+    bool is_empty = text[0] == '\0';
     if (strcmp(key, "network") == 0) {
-        *ret_reason = "it takes any or unmetered";
-        return policy_network_parse(text, &policy->network);
+        *ret_reason = "it takes any or unmetered, or nothing: then it is not chosen here";
+        policy->network = NETWORK_UNCHOSEN;
+        return is_empty ? 0 : policy_network_parse(text, &policy->network);
     }
     if (strcmp(key, "power") == 0) {
-        *ret_reason = "it takes any, ac, or the charge of the battery from which on the job may run, as 30%";
-        return policy_power_parse(text, &policy->power);
+        *ret_reason = "it takes any, ac, or the charge of the battery from which on jobs may run, as 50%; or nothing: "
+                      "then it is not chosen here";
+        policy->power = POWER_UNCHOSEN;
+        return is_empty ? 0 : policy_power_parse(text, &policy->power);
     }
     return policy_window_set(policy, text, ret_reason);
 }
@@ -197,14 +201,14 @@ static int read_hook(sd_bus_message *message, char **ret, bool is_empty_ok, cons
     return is_empty || *ret ? 0 : -ENOMEM;
 }
 
-/* The options that say how much, when and over what; *ret_option is which. -ENXIO for any other. */
+/* The options that say how much, when and over what; *ret_option is which. -ENOKEY for any other. */
 static int read_manners(sd_bus_message *message, const char *key, struct job_options *options,
                         enum change_option *ret_option, const char **ret_reason)
 {
     const char *text;
 
     if (job_change_option(key, ret_option) < 0)
-        return -ENXIO;
+        return -ENOKEY;
     switch (*ret_option) {
     case CHANGE_FRAGMENT_SIZE:
         return sd_bus_message_read(message, "v", "(tt)", &options->fragment_min_bytes, &options->fragment_max_bytes);
@@ -230,12 +234,12 @@ static int read_manners(sd_bus_message *message, const char *key, struct job_opt
     case CHANGE_NETWORK:
     case CHANGE_POWER:
     case CHANGE_WINDOW:
-        return read_policy(message, key, &options->policy, ret_reason);
+        return options_read_policy(message, key, &options->policy, ret_reason);
     case CHANGE_ON_SUCCESS: /* read_hook() */
     case CHANGE_ON_FAILURE:
         break;
     }
-    return -ENXIO;
+    return -ENOKEY;
 }
 
 static int read_submission_key(sd_bus_message *message, const char *key, void *target, const char **ret_reason)
@@ -263,7 +267,7 @@ static int read_submission_key(sd_bus_message *message, const char *key, void *t
     if (hook_option_parse(key, &outcome) >= 0)
         return read_hook(message, &submission->hooks[outcome], false, ret_reason);
     int r = read_manners(message, key, &submission->options, &option, ret_reason);
-    return r == -ENXIO ? read_access(message, key, &submission->access, ret_reason) : r;
+    return r == -ENOKEY ? read_access(message, key, &submission->access, ret_reason) : r;
 }
 
 /* "" takes the choice back where an empty one means nothing. */
@@ -323,7 +327,7 @@ static int read_change_key(sd_bus_message *message, const char *key, void *targe
         return r < 0 || change->hooks[outcome] ? r : job_change_reset(change, key);
     }
     int r = read_manners(message, key, &change->options, &option, ret_reason);
-    if (r == -ENXIO)
+    if (r == -ENOKEY)
         return read_access_change(message, key, change, ret_reason);
     change->options_given |= (uint32_t)option;
     return r;
@@ -367,7 +371,7 @@ static int read_part_key(sd_bus_message *message, const char *key, void *target,
     if (strcmp(key, "offset") == 0)
         return read_u64(message, &part->offset);
     if (strcmp(key, "batch") != 0)
-        return -ENXIO;
+        return -ENOKEY;
     int r = sd_bus_message_read(message, "v", "s", &part->token);
     *ret_reason = "it takes a name of 1 to 64 bytes, of your own making";
     return r < 0 || (part->token[0] != '\0' && strnlen(part->token, BATCH_TOKEN_MAX + 1) <= BATCH_TOKEN_MAX) ? r
@@ -486,7 +490,7 @@ static int read_filter_key(sd_bus_message *message, const char *key, void *targe
         /* A caller sees its own jobs only, and this daemon has no others. */
         return r < 0 ? r : owner == geteuid() ? 0 : -EPERM;
     }
-    return -ENXIO;
+    return -ENOKEY;
 }
 
 int options_read_filter(sd_bus_message *message, struct filter_storage *ret, sd_bus_error *error)
@@ -507,7 +511,7 @@ void filter_storage_done(struct filter_storage *storage)
 static int read_no_key(sd_bus_message *message, const char *key, void *target, const char **ret_reason)
 {
     (void)message, (void)key, (void)target, (void)ret_reason;
-    return -ENXIO;
+    return -ENOKEY;
 }
 
 int options_read_none(sd_bus_message *message, sd_bus_error *error)

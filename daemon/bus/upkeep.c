@@ -52,9 +52,5 @@ int manager_method_drop_quarantine(sd_bus_message *m, void *userdata, sd_bus_err
     if (r < 0)
         return r;
     r = manager_drop_quarantine(peer->server->manager, on_dropped, call, &fault);
-    if (r < 0) {
-        call_free(call);
-        return error_set(error, &fault);
-    }
-    return 1;
+    return call_wait(call, r, &fault, error);
 }
