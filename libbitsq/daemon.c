@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
@@ -50,19 +51,6 @@ static int read_text(sd_bus_message *m, char **place)
     return *place ? 0 : -ENOMEM;
 }
 
-static int read_path(sd_bus_message *m, char **place)
-{
-    const void *bytes;
-    size_t length;
-
-    int r = sd_bus_message_enter_container(m, 'v', "ay");
-    if (r < 0 || (r = sd_bus_message_read_array(m, 'y', &bytes, &length)) < 0)
-        return r;
-    free(*place);
-    *place = text_duplicate(bytes, length);
-    return *place ? sd_bus_message_exit_container(m) : -ENOMEM;
-}
-
 static int read_degraded(sd_bus_message *m, bitsq_daemon *daemon)
 {
     const char *sentence;
@@ -84,48 +72,37 @@ static int read_degraded(sd_bus_message *m, bitsq_daemon *daemon)
     return sd_bus_message_exit_container(m);
 }
 
-static int read_property(sd_bus_message *m, const char *name, bitsq_daemon *daemon)
+static const struct {
+    const char *name, *type;
+    size_t offset;
+} plain[] = {
+    {MANAGER_PROPERTY_VERSION, "s", offsetof(bitsq_daemon, version)},
+    {MANAGER_PROPERTY_STARTED_BY, "s", offsetof(bitsq_daemon, started_by)},
+    {MANAGER_PROPERTY_ACTIVE_JOBS, "u", offsetof(bitsq_daemon, active_jobs)},
+    {MANAGER_PROPERTY_RATE, "t", offsetof(bitsq_daemon, rate)},
+    {MANAGER_PROPERTY_NEXT_WAKEUP, "t", offsetof(bitsq_daemon, next_wakeup)},
+    {MANAGER_PROPERTY_RATE_LIMIT, "t", offsetof(bitsq_daemon, rate_limit)},
+    {MANAGER_PROPERTY_EFFECTIVE_RATE_LIMIT, "t", offsetof(bitsq_daemon, effective_rate_limit)},
+    {MANAGER_PROPERTY_RATE_LIMIT_SOURCE, "s", offsetof(bitsq_daemon, rate_limit_source)},
+    {MANAGER_PROPERTY_RATE_LIMIT_UNTIL, "t", offsetof(bitsq_daemon, rate_limit_until)},
+    {MANAGER_PROPERTY_QUARANTINED, "t", offsetof(bitsq_daemon, quarantined)},
+};
+
+static int read_property(sd_bus_message *m, const char *name, void *target)
 {
-    if (strcmp(name, MANAGER_PROPERTY_VERSION) == 0)
-        return read_text(m, &daemon->version);
-    if (strcmp(name, MANAGER_PROPERTY_STARTED_BY) == 0)
-        return read_text(m, &daemon->started_by);
+    bitsq_daemon *daemon = target;
+
+    for (size_t i = 0; i < ELEMENTS(plain); i++) {
+        if (strcmp(plain[i].name, name) != 0)
+            continue;
+        void *place = (char *)daemon + plain[i].offset;
+        return *plain[i].type == 's' ? read_text(m, place) : sd_bus_message_read(m, "v", plain[i].type, place);
+    }
     if (strcmp(name, MANAGER_PROPERTY_STATE_DIRECTORY) == 0)
-        return read_path(m, &daemon->state_directory);
+        return message_read_path(m, &daemon->state_directory);
     if (strcmp(name, MANAGER_PROPERTY_DEGRADED) == 0)
         return read_degraded(m, daemon);
-    if (strcmp(name, MANAGER_PROPERTY_ACTIVE_JOBS) == 0)
-        return sd_bus_message_read(m, "v", "u", &daemon->active_jobs);
-    if (strcmp(name, MANAGER_PROPERTY_RATE) == 0)
-        return sd_bus_message_read(m, "v", "t", &daemon->rate);
-    if (strcmp(name, MANAGER_PROPERTY_NEXT_WAKEUP) == 0)
-        return sd_bus_message_read(m, "v", "t", &daemon->next_wakeup);
-    if (strcmp(name, MANAGER_PROPERTY_RATE_LIMIT) == 0)
-        return sd_bus_message_read(m, "v", "t", &daemon->rate_limit);
-    if (strcmp(name, MANAGER_PROPERTY_EFFECTIVE_RATE_LIMIT) == 0)
-        return sd_bus_message_read(m, "v", "t", &daemon->effective_rate_limit);
-    if (strcmp(name, MANAGER_PROPERTY_RATE_LIMIT_SOURCE) == 0)
-        return read_text(m, &daemon->rate_limit_source);
-    if (strcmp(name, MANAGER_PROPERTY_RATE_LIMIT_UNTIL) == 0)
-        return sd_bus_message_read(m, "v", "t", &daemon->rate_limit_until);
-    if (strcmp(name, MANAGER_PROPERTY_QUARANTINED) == 0)
-        return sd_bus_message_read(m, "v", "t", &daemon->quarantined);
     return sd_bus_message_skip(m, "v");
-}
-
-static int read_daemon(sd_bus_message *m, bitsq_daemon *daemon)
-{
-    const char *name;
-
-    int r = sd_bus_message_enter_container(m, 'a', "{sv}");
-    while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-        r = sd_bus_message_read(m, "s", &name);
-        if (r >= 0)
-            r = read_property(m, name, daemon);
-        if (r >= 0)
-            r = sd_bus_message_exit_container(m);
-    }
-    return r;
 }
 
 /* The process at the other end; the kernel knows it, whatever the daemon says. */
@@ -152,7 +129,7 @@ _public_ int bitsq_client_get_daemon(bitsq_client *client, bitsq_daemon **ret_da
         return client_fail_memory(client);
     daemon->rate_limit = BITSQ_RATE_LIMIT_UNCHOSEN; /* an older daemon has none */
     int r = client_get_all(client, BITSQ_DBUS_PATH, MANAGER_INTERFACE, &reply);
-    if (r < 0 || (r = client_check_reply(client, read_daemon(reply, daemon))) < 0 ||
+    if (r < 0 || (r = client_check_reply(client, message_read_dictionary(reply, read_property, daemon))) < 0 ||
         (r = peer_pid(client, &daemon->pid)) < 0)
         return r;
     *ret_daemon = TAKE_PTR(daemon);

@@ -29,26 +29,19 @@ _public_ bitsq_event *bitsq_event_free(bitsq_event *event)
     return NULL;
 }
 
-static int read_details(sd_bus_message *m, bitsq_event *event)
+static int read_detail(sd_bus_message *m, const char *key, void *target)
 {
-    const char *key, *name, *text;
+    bitsq_event *event = target;
+    const char *name, *text;
 
-    int r = sd_bus_message_enter_container(m, 'a', "{sv}");
-    while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-        r = sd_bus_message_read(m, "s", &key);
-        if (r >= 0 && strcmp(key, "error") == 0) {
-            r = sd_bus_message_read(m, "v", "(sus)", &name, NULL, &text);
-            if (r >= 0 && !event->error_name) {
-                event->error_name = strdup(name);
-                event->error_text = strdup(text);
-            }
-        } else if (r >= 0 && strcmp(key, "next_attempt") == 0) {
-            r = sd_bus_message_read(m, "v", "t", &event->next_attempt);
-        } else if (r >= 0) {
-            r = sd_bus_message_skip(m, "v");
-        }
-        if (r >= 0)
-            r = sd_bus_message_exit_container(m);
+    if (strcmp(key, "next_attempt") == 0)
+        return sd_bus_message_read(m, "v", "t", &event->next_attempt);
+    if (strcmp(key, "error") != 0)
+        return sd_bus_message_skip(m, "v");
+    int r = sd_bus_message_read(m, "v", "(sus)", &name, NULL, &text);
+    if (r >= 0 && !event->error_name) {
+        event->error_name = strdup(name);
+        event->error_text = strdup(text);
     }
     return r;
 }
@@ -95,7 +88,7 @@ static int read_signal(sd_bus_message *m, const char *member, bitsq_event *event
         if (r < 0)
             return r;
         event->state = strdup(state);
-        return event->state ? read_details(m, event) : -ENOMEM;
+        return event->state ? message_read_dictionary(m, read_detail, event) : -ENOMEM;
     }
     return 0; /* of a newer daemon: no type, no event */
 }

@@ -6,7 +6,7 @@
 
 struct gate {
     const char *name, *text, *remedy; /* they live in the message */
-    int is_open, is_passable;
+    int is_open;
     uint64_t since, until;
 };
 
@@ -26,27 +26,15 @@ _public_ bitsq_gates *bitsq_gates_free(bitsq_gates *gates)
     return NULL;
 }
 
-static int read_details(sd_bus_message *m, struct gate *gate)
+static int read_detail(sd_bus_message *m, const char *key, void *target)
 {
-    const char *key;
+    struct gate *gate = target;
 
-    int r = sd_bus_message_enter_container(m, 'a', "{sv}");
-    while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-        r = sd_bus_message_read(m, "s", &key);
-        if (r < 0)
-            return r;
-        if (strcmp(key, "since") == 0)
-            r = sd_bus_message_read(m, "v", "t", &gate->since);
-        else if (strcmp(key, "remedy") == 0)
-            r = sd_bus_message_read(m, "v", "s", &gate->remedy);
-        else if (strcmp(key, "passable") == 0)
-            r = sd_bus_message_read(m, "v", "b", &gate->is_passable);
-        else
-            r = sd_bus_message_skip(m, "v");
-        if (r >= 0)
-            r = sd_bus_message_exit_container(m);
-    }
-    return r < 0 ? r : sd_bus_message_exit_container(m);
+    if (strcmp(key, "since") == 0)
+        return sd_bus_message_read(m, "v", "t", &gate->since);
+    if (strcmp(key, "remedy") == 0)
+        return sd_bus_message_read(m, "v", "s", &gate->remedy);
+    return sd_bus_message_skip(m, "v");
 }
 
 static int read_gates(sd_bus_message *m, bitsq_gates *gates)
@@ -62,7 +50,7 @@ static int read_gates(sd_bus_message *m, bitsq_gates *gates)
         *gate = (struct gate){.remedy = ""};
         r = sd_bus_message_read(m, "sbts", &gate->name, &gate->is_open, &gate->until, &gate->text);
         if (r >= 0)
-            r = read_details(m, gate);
+            r = message_read_dictionary(m, read_detail, gate);
         if (r >= 0)
             r = sd_bus_message_exit_container(m);
     }

@@ -101,6 +101,13 @@ int options_copy(const bitsq_job_options *options, bitsq_job_options **ret);
 /* Reads a variant of ay into *ret, which is replaced. */
 int message_read_path(sd_bus_message *m, char **ret);
 
+/*
+ * Walks an a{sv}. READ takes the value of KEY, or skips it (sd_bus_message_skip(m, "v")); a negative errno ends the
+ * walk.
+ */
+typedef int (*message_read_value_t)(sd_bus_message *m, const char *key, void *target);
+int message_read_dictionary(sd_bus_message *m, message_read_value_t read, void *target);
+
 /* ---- filter.c ---- */
 
 enum filter_part {

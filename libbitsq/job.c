@@ -85,26 +85,19 @@ static int read_error(sd_bus_message *m, bitsq_job *job)
 }
 
 /* The dictionaries within a job: small ones, with keys of their own. */
-static int read_dictionary(sd_bus_message *m, bitsq_job *job,
-                           int (*read)(sd_bus_message *m, const char *key, bitsq_job *job))
+static int read_dictionary(sd_bus_message *m, bitsq_job *job, message_read_value_t read)
 {
-    const char *key;
-
     int r = sd_bus_message_enter_container(m, 'v', "a{sv}");
-    if (r < 0 || (r = sd_bus_message_enter_container(m, 'a', "{sv}")) < 0)
-        return r;
-    while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-        if ((r = sd_bus_message_read(m, "s", &key)) < 0 || (r = read(m, key, job)) < 0 ||
-            (r = sd_bus_message_exit_container(m)) < 0)
-            return r;
-    }
-    if (r < 0 || (r = sd_bus_message_exit_container(m)) < 0)
-        return r;
-    return sd_bus_message_exit_container(m);
+
+    if (r >= 0)
+        r = message_read_dictionary(m, read, job);
+    return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-static int read_detail(sd_bus_message *m, const char *key, bitsq_job *job)
+static int read_detail(sd_bus_message *m, const char *key, void *target)
 {
+    bitsq_job *job = target;
+
     if (strcmp(key, "http_status") == 0)
         return sd_bus_message_read(m, "v", "u", &job->error_http_status);
     if (strcmp(key, "context_text") == 0)
@@ -118,8 +111,10 @@ static int read_detail(sd_bus_message *m, const char *key, bitsq_job *job)
     return sd_bus_message_skip(m, "v");
 }
 
-static int read_server(sd_bus_message *m, const char *key, bitsq_job *job)
+static int read_server(sd_bus_message *m, const char *key, void *target)
 {
+    bitsq_job *job = target;
+
     if (strcmp(key, "name") == 0)
         return read_string(m, &job->server_name);
     if (strcmp(key, "address") == 0)
@@ -129,8 +124,10 @@ static int read_server(sd_bus_message *m, const char *key, bitsq_job *job)
     return sd_bus_message_skip(m, "v");
 }
 
-static int read_reply(sd_bus_message *m, const char *key, bitsq_job *job)
+static int read_reply(sd_bus_message *m, const char *key, void *target)
 {
+    bitsq_job *job = target;
+
     if (strcmp(key, "path") == 0)
         return message_read_path(m, &job->reply_path);
     if (strcmp(key, "received") == 0)
@@ -211,8 +208,10 @@ static const struct {
     {JOB_PROPERTY_CONFIRMED, "b", offsetof(bitsq_job, confirmed)},
 };
 
-static int read_property(sd_bus_message *m, const char *name, bitsq_job *job)
+static int read_property(sd_bus_message *m, const char *name, void *target)
 {
+    bitsq_job *job = target;
+
     for (size_t i = 0; i < ELEMENTS(plain); i++) {
         if (strcmp(plain[i].name, name) != 0)
             continue;
@@ -241,20 +240,12 @@ static int read_property(sd_bus_message *m, const char *name, bitsq_job *job)
 int job_read(sd_bus_message *m, bitsq_job **ret)
 {
     _cleanup_(bitsq_job_free_p) bitsq_job *job = calloc(1, sizeof(*job));
-    const char *name;
 
     if (!job)
         return -ENOMEM;
     job->reply_size = REPLY_SIZE_UNKNOWN;
-    int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+    int r = message_read_dictionary(m, read_property, job);
     if (r < 0)
-        return r;
-    while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-        if ((r = sd_bus_message_read(m, "s", &name)) < 0 || (r = read_property(m, name, job)) < 0 ||
-            (r = sd_bus_message_exit_container(m)) < 0)
-            return r;
-    }
-    if (r < 0 || (r = sd_bus_message_exit_container(m)) < 0)
         return r;
     *ret = TAKE_PTR(job);
     return 0;

@@ -70,31 +70,21 @@ static int turn_page(bitsq_journal *journal)
     return moved ? 1 : 0;
 }
 
-static int read_details(bitsq_journal *journal, sd_bus_message *m)
+static int read_detail(sd_bus_message *m, const char *key, void *target)
 {
-    const char *key;
+    bitsq_journal *journal = target;
 
-    int r = sd_bus_message_enter_container(m, 'a', "{sv}");
-    while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-        r = sd_bus_message_read(m, "s", &key);
-        if (r < 0)
-            return r;
-        if (strcmp(key, "count") == 0)
-            r = sd_bus_message_read(m, "v", "t", &journal->count);
-        else if (strcmp(key, "job") == 0)
-            r = sd_bus_message_read(m, "v", "t", &journal->id);
-        else if (strcmp(key, "name") == 0)
-            r = sd_bus_message_read(m, "v", "s", &journal->name);
-        else if (strcmp(key, "next_attempt") == 0)
-            r = sd_bus_message_read(m, "v", "t", &journal->next_attempt);
-        else if (strcmp(key, "error") == 0)
-            r = sd_bus_message_read(m, "v", "(sus)", &journal->error_name, NULL, &journal->error_message);
-        else
-            r = sd_bus_message_skip(m, "v");
-        if (r >= 0)
-            r = sd_bus_message_exit_container(m);
-    }
-    return r < 0 ? r : sd_bus_message_exit_container(m);
+    if (strcmp(key, "count") == 0)
+        return sd_bus_message_read(m, "v", "t", &journal->count);
+    if (strcmp(key, "job") == 0)
+        return sd_bus_message_read(m, "v", "t", &journal->id);
+    if (strcmp(key, "name") == 0)
+        return sd_bus_message_read(m, "v", "s", &journal->name);
+    if (strcmp(key, "next_attempt") == 0)
+        return sd_bus_message_read(m, "v", "t", &journal->next_attempt);
+    if (strcmp(key, "error") == 0)
+        return sd_bus_message_read(m, "v", "(sus)", &journal->error_name, NULL, &journal->error_message);
+    return sd_bus_message_skip(m, "v");
 }
 
 static int read_entry(bitsq_journal *journal)
@@ -110,7 +100,7 @@ static int read_entry(bitsq_journal *journal)
     if (r >= 0)
         r = sd_bus_message_read(m, "tts", &journal->sequence, &journal->time, &journal->type);
     if (r >= 0)
-        r = read_details(journal, m);
+        r = message_read_dictionary(m, read_detail, journal);
     return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 

@@ -275,6 +275,21 @@ int options_copy(const bitsq_job_options *options, bitsq_job_options **ret)
     return 0;
 }
 
+int message_read_dictionary(sd_bus_message *m, message_read_value_t read, void *target)
+{
+    const char *key;
+
+    int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+    while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+        r = sd_bus_message_read(m, "s", &key);
+        if (r >= 0)
+            r = read(m, key, target);
+        if (r >= 0)
+            r = sd_bus_message_exit_container(m);
+    }
+    return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
 int message_read_path(sd_bus_message *m, char **ret)
 {
     const void *bytes;
@@ -291,8 +306,9 @@ int message_read_path(sd_bus_message *m, char **ret)
     return sd_bus_message_exit_container(m);
 }
 
-static int option_read_value(sd_bus_message *m, const char *key, bitsq_job_options *options)
+static int option_read_value(sd_bus_message *m, const char *key, void *target)
 {
+    bitsq_job_options *options = target;
     const char *contents, *text;
     uint64_t first, second;
     int truth;
@@ -327,20 +343,11 @@ static int option_read_value(sd_bus_message *m, const char *key, bitsq_job_optio
 int options_read(sd_bus_message *m, bitsq_job_options **ret)
 {
     _cleanup_(bitsq_job_options_free_p) bitsq_job_options *options = NULL;
-    const char *key;
 
     int r = bitsq_job_options_new(&options);
+    if (r >= 0)
+        r = message_read_dictionary(m, option_read_value, options);
     if (r < 0)
-        return r;
-    r = sd_bus_message_enter_container(m, 'a', "{sv}");
-    while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-        r = sd_bus_message_read(m, "s", &key);
-        if (r >= 0)
-            r = option_read_value(m, key, options);
-        if (r >= 0)
-            r = sd_bus_message_exit_container(m);
-    }
-    if (r < 0 || (r = sd_bus_message_exit_container(m)) < 0)
         return r;
     *ret = TAKE_PTR(options);
     return 0;

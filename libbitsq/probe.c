@@ -54,8 +54,9 @@ static int read_findings(sd_bus_message *m, bitsq_probe *probe)
     return sd_bus_message_exit_container(m);
 }
 
-static int read_member(sd_bus_message *m, const char *key, bitsq_probe *probe)
+static int read_member(sd_bus_message *m, const char *key, void *target)
 {
+    bitsq_probe *probe = target;
     const char *text;
 
     if (strcmp(key, "findings") == 0)
@@ -77,18 +78,10 @@ static int read_member(sd_bus_message *m, const char *key, bitsq_probe *probe)
 static int read_probe(sd_bus_message *m, bitsq_probe **ret)
 {
     _cleanup_(bitsq_probe_free_p) bitsq_probe *probe = calloc(1, sizeof(*probe));
-    const char *key;
 
     if (!probe)
         return -ENOMEM;
-    int r = sd_bus_message_enter_container(m, 'a', "{sv}");
-    while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-        r = sd_bus_message_read(m, "s", &key);
-        if (r >= 0)
-            r = read_member(m, key, probe);
-        if (r >= 0)
-            r = sd_bus_message_exit_container(m);
-    }
+    int r = message_read_dictionary(m, read_member, probe);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(probe);
