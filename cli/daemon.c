@@ -4,6 +4,7 @@
 #include "cli/json.h"
 
 #include "base/moment.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -46,7 +47,7 @@ static void print_text(const bitsq_daemon *daemon, const uint64_t *counts, size_
     (void)printf("queue    %s\n", directory ? directory : "");
     (void)printf("active   %" PRIu32, bitsq_daemon_get_active_jobs(daemon));
     if (bitsq_daemon_get_rate(daemon) > 0)
-        (void)printf(", %s", rate_text(bitsq_daemon_get_rate(daemon), rate));
+        (void)printf(", %s", text_rate(bitsq_daemon_get_rate(daemon), rate));
     (void)fputs("\njobs     ", stdout);
     for (size_t state = 0; state < size; state++) {
         if (counts[state] == 0)

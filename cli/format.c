@@ -127,20 +127,6 @@ const char *bar_text(uint64_t done, uint64_t size, bool finished, bool ascii, ch
     return buffer;
 }
 
-const char *rate_text(uint64_t rate, char buffer[static RATE_TEXT_MAX])
-{
-    static const char *const units[] = {"B/s", "kB/s", "MB/s", "GB/s", "TB/s"};
-    double value = (double)rate;
-    size_t unit = 0;
-
-    while (value >= 999.5 && unit + 1 < ELEMENTS(units)) {
-        value /= 1000;
-        unit++;
-    }
-    (void)snprintf(buffer, RATE_TEXT_MAX, unit == 0 || value >= 99.95 ? "%.0f %s" : "%.1f %s", value, units[unit]);
-    return buffer;
-}
-
 const char *clock_text(uint64_t usec, uint64_t now_usec, char buffer[static CLOCK_TEXT_MAX])
 {
     time_t then = (time_t)(usec / USEC_PER_SEC), now = (time_t)(now_usec / USEC_PER_SEC);
@@ -226,7 +212,7 @@ void table_print_row(FILE *out, const struct table *table, const struct row *row
                   state_width(table), row->state, plain,
                   bar_text(row->acknowledged, row->size, row->finished, table->ascii, bar),
                   percent_of(row->acknowledged, row->size, row->finished), text_size(row->size, size),
-                  row->rate > 0 ? rate_text(row->rate, rate) : "-", row->eta[0] != '\0' ? row->eta : "-");
+                  row->rate > 0 ? text_rate(row->rate, rate) : "-", row->eta[0] != '\0' ? row->eta : "-");
 
     size_t before = columns_before_name(table), name = (size_t)name_width(table);
     if (table->columns == 0) {

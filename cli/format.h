@@ -14,7 +14,6 @@
 
 #define BAR_CELLS        12
 #define BAR_TEXT_MAX     (BAR_CELLS * 3 + 1) /* bytes; a block character has three */
-#define RATE_TEXT_MAX    24
 #define CLOCK_TEXT_MAX   32
 #define NAME_COLUMNS_MAX 32 /* of the table on a terminal; longer names are cut */
 
@@ -58,9 +57,6 @@ const char *bar_text(uint64_t done, uint64_t size, bool finished, bool ascii, ch
 
 /* Whole percent, rounded down: 100 only when all is there. */
 unsigned percent_of(uint64_t done, uint64_t size, bool finished);
-
-/* "1.9 MB/s", in powers of 1000. */
-const char *rate_text(uint64_t rate, char buffer[static RATE_TEXT_MAX]);
 
 /* "14:32:10" today, "Nov 23 14:32" else; local time. */
 const char *clock_text(uint64_t usec, uint64_t now_usec, char buffer[static CLOCK_TEXT_MAX]);

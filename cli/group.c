@@ -6,6 +6,7 @@
 #include "cli/setting.h"
 
 #include "base/parse.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -40,7 +41,7 @@ static int group_row_init(struct group_row *row, const char *name, const bitsq_j
     if (bitsq_job_options_get_uint64(settings, "max_active", &number) > 0)
         (void)snprintf(row->parallel, sizeof(row->parallel), "%" PRIu64, number);
     if (bitsq_job_options_get_uint64(settings, "rate", &number) > 0)
-        (void)rate_text(number, row->rate);
+        (void)text_rate(number, row->rate);
     (void)bitsq_job_options_get_string(settings, "network", &row->network);
     (void)bitsq_job_options_get_string(settings, "power", &row->power);
     (void)bitsq_job_options_get_string(settings, "window", &window);

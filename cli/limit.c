@@ -6,6 +6,7 @@
 
 #include "base/moment.h"
 #include "base/parse.h"
+#include "base/text.h"
 
 #include <json-c/json.h>
 #include <string.h>
@@ -36,7 +37,7 @@ static void print_text(const bitsq_daemon *daemon)
     const char *source = bitsq_daemon_get_rate_limit_source(daemon);
     char text[RATE_TEXT_MAX], clock[CLOCK_TEXT_MAX];
 
-    (void)fputs(rate > 0 ? rate_text(rate, text) : "no limit", stdout);
+    (void)fputs(rate > 0 ? text_rate(rate, text) : "no limit", stdout);
     if (rate > 0 || strcmp(source, "configuration") != 0)
         (void)printf(" by %s%s", strcmp(source, "command") == 0 ? "" : "the ", source);
     if (until > 0)

@@ -5,6 +5,7 @@
 #include "cli/select.h"
 
 #include "base/moment.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -66,7 +67,7 @@ static void print_totals(const struct totals *totals)
 
     (void)printf("%zu job%s, %zu active", totals->jobs, totals->jobs == 1 ? "" : "s", totals->active);
     if (totals->rate > 0)
-        (void)printf(", %s", rate_text(totals->rate, rate));
+        (void)printf(", %s", text_rate(totals->rate, rate));
     (void)putchar('\n');
 }
 

@@ -42,7 +42,7 @@ static void print_progress(const bitsq_job *job)
     if (size >= 1000)
         (void)printf(" (%" PRIu64 " of %" PRIu64 " bytes)", done, size);
     if (bitsq_job_get_rate(job) > 0 && bitsq_job_get_state(job) == BITSQ_STATE_TRANSFERRING)
-        (void)printf(", %s", rate_text(bitsq_job_get_rate(job), rate));
+        (void)printf(", %s", text_rate(bitsq_job_get_rate(job), rate));
     (void)putchar('\n');
     if (bitsq_job_get_resent(job) > 0)
         (void)printf("%13s  %s\n", "sent twice", text_size(bitsq_job_get_resent(job), done_text));
@@ -122,7 +122,7 @@ static void print_attempts(const bitsq_job *job, uint64_t now)
 /* Those with a unit have a line of their own. */
 static void print_measured(const bitsq_job_options *options, uint64_t now)
 {
-    char text[DURATION_TEXT_MAX], least_text[SIZE_TEXT_MAX], most_text[SIZE_TEXT_MAX];
+    char rate[RATE_TEXT_MAX], text[DURATION_TEXT_MAX], least_text[SIZE_TEXT_MAX], most_text[SIZE_TEXT_MAX];
     uint64_t value, most;
 
     if (bitsq_job_options_get_range(options, "fragment_size", &value, &most))
@@ -132,7 +132,7 @@ static void print_measured(const bitsq_job_options *options, uint64_t now)
     if (bitsq_job_options_get_uint64(options, "no_progress_timeout", &value))
         (void)printf("%13s  %s\n", "no progress", value == 0 ? "every error is final" : text_duration(value, text));
     if (bitsq_job_options_get_uint64(options, "rate", &value))
-        (void)printf("%13s  at most %s/s\n", "rate", text_size(value, least_text));
+        (void)printf("%13s  at most %s\n", "rate", text_rate(value, rate));
     if (bitsq_job_options_get_uint64(options, "not_before", &value))
         print_time("not before", value, now);
     if (bitsq_job_options_get_uint64(options, "deadline", &value))

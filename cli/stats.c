@@ -58,7 +58,7 @@ static void print_text(const struct stats *stats)
 
     print_queue(stats);
     (void)printf("active    %" PRIu32 "\n", bitsq_daemon_get_active_jobs(stats->daemon));
-    (void)printf("rate      %s\n", rate_text(bitsq_daemon_get_rate(stats->daemon), rate));
+    (void)printf("rate      %s\n", text_rate(bitsq_daemon_get_rate(stats->daemon), rate));
     if (next > now)
         (void)printf("next      %s\n", clock_text(next, now, clock));
     (void)printf("ended     %" PRIu64 " done, %" PRIu64 " failed, %" PRIu64 " cancelled", bitsq_totals_get_done(totals),

@@ -131,7 +131,7 @@ static void draw_summary(FILE *out, const struct follow *follow, size_t shown)
         finished += bitsq_state_is_final(state) ? 1 : 0;
         rate += state == BITSQ_STATE_TRANSFERRING ? follow->jobs[i].rate : 0;
     }
-    (void)fprintf(out, "%zu of %zu finished, %s", finished, jobs, rate_text(rate, text));
+    (void)fprintf(out, "%zu of %zu finished, %s", finished, jobs, text_rate(rate, text));
     if (shown < jobs)
         (void)fprintf(out, ", %zu not shown", jobs - shown);
 }

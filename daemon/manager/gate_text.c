@@ -199,11 +199,11 @@ static void say_rate(struct words *words)
     size_t used = 0;
 
     for (size_t i = 0; i < ELEMENTS(limits); i++) {
-        char size[SIZE_TEXT_MAX];
+        char rate[RATE_TEXT_MAX];
         if (limits[i].rate == 0)
             continue;
-        int n = snprintf(words->text + used, GATE_TEXT_MAX - used, "%sat most %s/s %s", used > 0 ? ", " : "",
-                         text_size(limits[i].rate, size), limits[i].whom);
+        int n = snprintf(words->text + used, GATE_TEXT_MAX - used, "%sat most %s %s", used > 0 ? ", " : "",
+                         text_rate(limits[i].rate, rate), limits[i].whom);
         used += n > 0 ? (size_t)n : 0;
     }
     if (used == 0)

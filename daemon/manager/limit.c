@@ -83,12 +83,11 @@ static void arm_clock(struct manager *manager, uint64_t now_usec, uint64_t until
 static void tell(struct manager *manager, const struct manager_limit *before)
 {
     const struct manager_limit *now = &manager->limit;
-    char rate[SIZE_TEXT_MAX];
+    char rate[RATE_TEXT_MAX];
 
     if (now->rate != before->rate)
-        log_message(LOG_INFO, MESSAGE_LIMIT, 0, "the rate limit is %s%s now, by the %s",
-                    now->rate > 0 ? text_size(now->rate, rate) : "off", now->rate > 0 ? "/s" : "",
-                    limit_source_name(now->source));
+        log_message(LOG_INFO, MESSAGE_LIMIT, 0, "the rate limit is %s now, by the %s",
+                    now->rate > 0 ? text_rate(now->rate, rate) : "off", limit_source_name(now->source));
     bool is_same = now->rate == before->rate && now->source == before->source &&
                    now->until_usec == before->until_usec && now->chosen == before->chosen;
     if (!is_same && manager->observer.limit_changed)

@@ -121,6 +121,20 @@ char *text_redact_url(const char *url)
     return redacted;
 }
 
+const char *text_rate(uint64_t rate, char buffer[static RATE_TEXT_MAX])
+{
+    static const char *const units[] = {"B/s", "kB/s", "MB/s", "GB/s", "TB/s"};
+    double value = (double)rate;
+    size_t unit = 0;
+
+    while (value >= 999.5 && unit + 1 < ELEMENTS(units)) {
+        value /= 1000;
+        unit++;
+    }
+    (void)snprintf(buffer, RATE_TEXT_MAX, unit == 0 || value >= 99.95 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    return buffer;
+}
+
 const char *text_size(uint64_t bytes, char buffer[static SIZE_TEXT_MAX])
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

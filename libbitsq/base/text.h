@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define SIZE_TEXT_MAX     24 /* room for text_size() */
+#define RATE_TEXT_MAX     24 /* room for text_rate() */
 #define DURATION_TEXT_MAX 24 /* room for text_duration() */
 
 /* True for well-formed UTF-8 (RFC 3629) of LENGTH bytes: no overlong forms, surrogates, or code points past U+10FFFF.
@@ -27,6 +28,9 @@ char *text_redact_url(const char *url);
 
 /* "0 B", "1.4 KiB", "310 MiB": three significant digits at most. Returns BUFFER. */
 const char *text_size(uint64_t bytes, char buffer[static SIZE_TEXT_MAX]);
+
+/* "1.9 MB/s", in powers of 1000. */
+const char *text_rate(uint64_t rate, char buffer[static RATE_TEXT_MAX]);
 
 /* "12s", "4m", "1h 10m", "3d 4h": the two largest units at most. Returns BUFFER. */
 const char *text_duration(uint64_t usec, char buffer[static DURATION_TEXT_MAX]);

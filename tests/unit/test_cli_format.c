@@ -3,6 +3,7 @@
 #include "support/unit.h"
 
 #include "base/moment.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,10 +53,10 @@ static void rates_have_units_of_a_thousand(void **state)
     char rate[RATE_TEXT_MAX];
 
     (void)state;
-    assert_string_equal(rate_text(1, rate), "1 B/s");
-    assert_string_equal(rate_text(999, rate), "999 B/s");
-    assert_string_equal(rate_text(1900000, rate), "1.9 MB/s");
-    assert_string_equal(rate_text(310000000, rate), "310 MB/s");
+    assert_string_equal(text_rate(1, rate), "1 B/s");
+    assert_string_equal(text_rate(999, rate), "999 B/s");
+    assert_string_equal(text_rate(1900000, rate), "1.9 MB/s");
+    assert_string_equal(text_rate(310000000, rate), "310 MB/s");
 }
 
 static void a_time_of_today_is_shown_without_its_date(void **state)
