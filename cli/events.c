@@ -3,6 +3,7 @@
 #include "cli/args.h"
 #include "cli/format.h"
 #include "cli/json.h"
+#include "cli/row.h"
 
 #include "base/moment.h"
 #include "base/parse.h"
@@ -63,8 +64,11 @@ static struct json_object *event_json(const struct events *events, const char *s
 static int print_line(const struct events *events)
 {
     const bitsq_journal *journal = events->journal;
+    char message[NOTE_MAX];
+
+    remedy_text(bitsq_journal_get_error_message(journal), bitsq_journal_get_id(journal), NULL, message);
     _cleanup_free_ char *name = safe_text(bitsq_journal_get_name(journal));
-    _cleanup_free_ char *error = safe_text(bitsq_journal_get_error_message(journal));
+    _cleanup_free_ char *error = safe_text(message);
     uint64_t now = moment_now().realtime_usec, next = bitsq_journal_get_next_attempt(journal);
     char clock[CLOCK_TEXT_MAX], next_clock[CLOCK_TEXT_MAX];
 

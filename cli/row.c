@@ -66,22 +66,18 @@ static const char *credential_of(const bitsq_job *job, const char *message)
     return bitsq_job_options_get_string(bitsq_job_get_options(job), key, &name) > 0 ? name : NULL;
 }
 
-/*
- * The daemon's sentence ends with the remedy, which knows no job: "bitsq set ID auth=SCHEME, then: bitsq retry". Here
- * it becomes a line that can be copied.
- */
-void job_error_text(const bitsq_job *job, char text[static NOTE_MAX])
+void remedy_text(const char *message, uint64_t job_id, const char *credential, char text[static NOTE_MAX])
 {
-    const char *message = bitsq_job_get_error_message(job), *credential = credential_of(job, message);
     char id[24];
 
-    (void)snprintf(id, sizeof(id), "%" PRIu64, bitsq_job_get_id(job));
+    (void)snprintf(id, sizeof(id), "%" PRIu64, job_id);
     const struct {
         const char *text, *kept, *value; /* the first that matches counts */
     } words[] = {
         {"bitsq retry ID", "bitsq retry ", id},
         {"bitsq retry", "bitsq retry ", id},
         {"bitsq set ID", "bitsq set ", id},
+        {"bitsq run ID", "bitsq run ", id},
         {"credential set NAME", "credential set ", credential},
         {"credential=NAME", "credential=", credential},
     };
@@ -100,6 +96,13 @@ void job_error_text(const bitsq_job *job, char text[static NOTE_MAX])
         message += strlen(words[i].text);
     }
     text[used < NOTE_MAX ? used : NOTE_MAX - 1] = '\0';
+}
+
+void job_error_text(const bitsq_job *job, char text[static NOTE_MAX])
+{
+    const char *message = bitsq_job_get_error_message(job);
+
+    remedy_text(message, bitsq_job_get_id(job), credential_of(job, message), text);
 }
 
 /* TEXT without the step that failed before it, which costs the columns in which the cause would stand. */

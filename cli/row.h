@@ -23,6 +23,12 @@ int job_row_init(struct job_row *job_row, const bitsq_job *job, uint64_t acknowl
                  uint64_t now_usec);
 void job_row_done(struct job_row *job_row);
 
+/*
+ * The daemon's sentences end with the remedy, which knows no job: "bitsq set ID auth=SCHEME, then: bitsq retry". Here
+ * that becomes a line that can be copied. CREDENTIAL is the one that the job names; NULL = none, or it is not known.
+ */
+void remedy_text(const char *message, uint64_t job_id, const char *credential, char text[static NOTE_MAX]);
+
 /* The error of the job in one sentence, with the remedy in full. */
 void job_error_text(const bitsq_job *job, char text[static NOTE_MAX]);
 

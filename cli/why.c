@@ -3,6 +3,7 @@
 #include "cli/args.h"
 #include "cli/format.h"
 #include "cli/json.h"
+#include "cli/row.h"
 #include "cli/select.h"
 
 #include "base/moment.h"
@@ -12,28 +13,6 @@
 #include <json-c/json.h>
 #include <string.h>
 
-#define REMEDY_MAX 512
-
-/* "bitsq run ID" as it can be copied. */
-static const char *with_id(const char *remedy, uint64_t id, char text[static REMEDY_MAX])
-{
-    size_t used = 0;
-
-    while (*remedy != '\0' && used < REMEDY_MAX - 1) {
-        bool is_id = strncmp(remedy, "ID", 2) == 0 && (used == 0 || text[used - 1] == ' ') &&
-                     (remedy[2] == ' ' || remedy[2] == ',' || remedy[2] == '\0');
-        if (!is_id) {
-            text[used++] = *remedy++;
-            continue;
-        }
-        int n = snprintf(text + used, REMEDY_MAX - used, "%" PRIu64, id);
-        used += n > 0 ? (size_t)n : 0;
-        remedy += 2;
-    }
-    text[used < REMEDY_MAX ? used : REMEDY_MAX - 1] = '\0';
-    return text;
-}
-
 static const char *time_or_dash(uint64_t usec, uint64_t now, char clock[static CLOCK_TEXT_MAX])
 {
     return usec == 0 ? "-" : clock_text(usec, now, clock);
@@ -41,7 +20,7 @@ static const char *time_or_dash(uint64_t usec, uint64_t now, char clock[static C
 
 static void print_gate(const bitsq_gates *gates, size_t index, uint64_t id, uint64_t now)
 {
-    char since_text[CLOCK_TEXT_MAX], until_text[CLOCK_TEXT_MAX], remedy[REMEDY_MAX];
+    char since_text[CLOCK_TEXT_MAX], until_text[CLOCK_TEXT_MAX], remedy[NOTE_MAX];
     const char *name;
     uint64_t since, until;
     int is_open;
@@ -52,7 +31,8 @@ static void print_gate(const bitsq_gates *gates, size_t index, uint64_t id, uint
                  time_or_dash(since, now, since_text), time_or_dash(until, now, until_text), why ? why : "");
     if (is_open || *bitsq_gates_get_remedy(gates, index) == '\0')
         return;
-    _cleanup_free_ char *safe = safe_text(with_id(bitsq_gates_get_remedy(gates, index), id, remedy));
+    remedy_text(bitsq_gates_get_remedy(gates, index), id, NULL, remedy);
+    _cleanup_free_ char *safe = safe_text(remedy);
     (void)printf("%-10s  to lift it: %s\n", "", safe ? safe : "");
 }
 
@@ -77,7 +57,7 @@ static struct json_object *json_gates(const char *schema, const bitsq_job *job, 
     struct json_object *object = json_start(schema), *array = json_object_new_array();
     const char *name;
     uint64_t since, until;
-    char remedy[REMEDY_MAX];
+    char remedy[NOTE_MAX];
     int is_open;
 
     json_set_number(object, "id", bitsq_job_get_id(job));
@@ -89,7 +69,8 @@ static struct json_object *json_gates(const char *schema, const bitsq_job *job, 
         json_set_time(gate, "since", since);
         json_set_time(gate, "until", until);
         json_set_text(gate, "why", bitsq_gates_get_text(gates, i));
-        json_set_text(gate, "remedy", with_id(bitsq_gates_get_remedy(gates, i), bitsq_job_get_id(job), remedy));
+        remedy_text(bitsq_gates_get_remedy(gates, i), bitsq_job_get_id(job), NULL, remedy);
+        json_set_text(gate, "remedy", remedy);
         (void)json_object_array_add(array, gate);
     }
     (void)json_object_object_add(object, "gates", array);

@@ -98,6 +98,15 @@ def test_text_and_json_tell_the_same(home):
     assert home.bitsq("events", "--since", "x").code == 2
 
 
+def test_what_an_event_advises_can_be_copied(home):
+    bus = home.daemon().bus
+    bus.add(home.file("first", size=10), URL, hold=True)
+    job = bus.add(home.file(size=10), URL, auth="basic")
+    assert bus.wait(job, "failed")["Error"][2].endswith("then: bitsq retry")
+    last = home.bitsq("events").out.splitlines()[-1]
+    assert f"then: bitsq retry {job}" in last, last
+
+
 def test_a_gap_is_told(home):
     daemon = home.daemon(**LATER)
     daemon.bus.add(home.file(size=10), URL, hold=True)
