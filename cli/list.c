@@ -61,13 +61,24 @@ static void measure_job(struct table *table, const bitsq_job *job, uint64_t now)
     job_row_done(&job_row);
 }
 
-static void print_totals(const struct totals *totals)
+/* "5 jobs, 1 active, 1.9 MB/s of 2.0 MB/s (schedule until 18:00:00)" */
+static void print_totals(struct cli *cli, const struct totals *totals)
 {
-    char rate[RATE_TEXT_MAX];
+    _cleanup_(bitsq_daemon_free_p) bitsq_daemon *daemon = NULL;
+    char rate[RATE_TEXT_MAX], clock[CLOCK_TEXT_MAX];
 
+    /* The table is there: that the daemon goes meanwhile spoils nothing. */
+    uint64_t limit =
+        bitsq_client_get_daemon(cli->client, &daemon) >= 0 ? bitsq_daemon_get_effective_rate_limit(daemon) : 0;
     (void)printf("%zu job%s, %zu active", totals->jobs, totals->jobs == 1 ? "" : "s", totals->active);
-    if (totals->rate > 0)
+    if (totals->rate > 0 || limit > 0)
         (void)printf(", %s", text_rate(totals->rate, rate));
+    if (limit > 0) {
+        uint64_t until = bitsq_daemon_get_rate_limit_until(daemon);
+        (void)printf(" of %s (%s", text_rate(limit, rate), bitsq_daemon_get_rate_limit_source(daemon));
+        (void)printf("%s%s)", until > 0 ? " until " : "",
+                     until > 0 ? clock_text(until, moment_now().realtime_usec, clock) : "");
+    }
     (void)putchar('\n');
 }
 
@@ -101,7 +112,7 @@ static int list_table(struct cli *cli, bitsq_query *query, struct totals *totals
     if (r < 0)
         return cli_fail_client(cli, "cannot list the jobs");
     if (totals->jobs > 0)
-        print_totals(totals);
+        print_totals(cli, totals);
     return 0;
 }
 

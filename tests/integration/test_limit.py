@@ -262,6 +262,9 @@ def test_the_command_says_until_when_the_schedule_holds(home):
                       .strftime("%Y-%m-%dT%H:%M:%S.000000Z")}
 
 
+    home.bitsq("add", "--hold", str(home.file(size=10)), "http://127.0.0.1:9/x")
+    last = home.bitsq("list").out.splitlines()[-1]
+    assert last == f"1 job, 0 active, 0 B/s of 2.0 MB/s (schedule until {shown.split(' until ')[1].strip()})"
 def test_no_limit_is_said_so(home):
     home.daemon()
     assert home.bitsq("limit").out == "no limit\n"
