@@ -321,7 +321,7 @@ static int on_progress(sd_event_source *source, uint64_t usec, void *userdata)
             .id = runner->job->id,
             .acknowledged = runner->session.record.offset,
             .size = runner->session.parameters.size_bytes,
-            .rate = runner->rate,
+            .rate = pacing_shown_rate(runner),
         };
     }
     if (count > 0 && manager->observer.progress)

@@ -189,6 +189,13 @@ size_t pacing_ask(struct runner *runner, size_t size)
     return allowed;
 }
 
+uint64_t pacing_shown_rate(const struct runner *runner)
+{
+    uint64_t lowest = runner->pacing.flow.bucket ? rate_lowest(&runner->pacing.flow) : 0;
+
+    return lowest != 0 && lowest < runner->rate ? lowest : runner->rate;
+}
+
 void pacing_took(struct runner *runner, size_t taken)
 {
     if (runner->pacing.flow.granted > 0)

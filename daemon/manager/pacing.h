@@ -56,5 +56,7 @@ void pacing_end(struct runner *runner);
 
 /* How many of SIZE bytes may go now; 0 = the transfer is resumed when its turn comes. */
 size_t pacing_ask(struct runner *runner, size_t size);
+/* The rate that people are told: of the last Acks, and no more than the limits that hold since. */
+uint64_t pacing_shown_rate(const struct runner *runner);
 /* So many of them went. */
 void pacing_took(struct runner *runner, size_t taken);

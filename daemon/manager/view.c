@@ -98,7 +98,7 @@ void manager_explain(struct manager *manager, const struct job *job, struct mana
 static void describe_active(const struct runner *runner, struct manager_view *view)
 {
     view->acknowledged = runner->session.record.offset;
-    view->rate = runner->rate;
+    view->rate = pacing_shown_rate(runner);
     view->state = runner->answered ? SHOWN_TRANSFERRING : SHOWN_CONNECTING;
     if (runner->session.record.phase == SESSION_REPLY)
         view->state = SHOWN_REPLYING;
@@ -258,7 +258,7 @@ uint64_t manager_rate(const struct manager *manager)
     uint64_t rate = 0;
 
     TAILQ_FOREACH (runner, &manager->runners, entry)
-        rate += runner->rate;
+        rate += pacing_shown_rate(runner);
     return rate;
 }
 

@@ -213,6 +213,18 @@ def test_a_limit_that_comes_holds_what_is_under_way(home, serve):
     # A fragment takes most of a day now: what is acknowledged comes to rest.
     seen = []
     poll(lambda: seen.append(bus.job(job)["Acknowledged"]) or (len(seen) > 50 and seen[-50] == seen[-1]),
+def test_a_rate_is_never_shown_above_the_limit_that_came(home, serve):
+    bus, server = home.daemon(FragmentMax="64KiB").bus, serve()
+    choose(bus, 400_000)
+    job = bus.add(home.file(size=20_000_000), server.url + "/a")
+    poll(lambda: bus.job(job)["Rate"] > 1000, "the upload has a rate")
+    choose(bus, 1000)
+    assert bus.job(job)["Rate"] <= 1000 and bus.get("Rate") <= 1000
+    last = home.bitsq("list").out.splitlines()[-1]
+    assert last.startswith("1 job, 1 active, ") and last.endswith("B/s of 1.0 kB/s (command)"), last
+    assert "1.0 kB/s" in last.split(" of ")[0] or " B/s" in last.split(" of ")[0], last
+
+
          "the upload rests")
     assert seen[-1] < 20_000_000 and bus.job(job)["State"] == "transferring"
     choose(bus, UNCHOSEN)
