@@ -6,8 +6,6 @@
  */
 #include "manager/control.h"
 
-#include "manager/gates.h"
-
 #include "core/bulk.h"
 
 #include <assert.h>
@@ -526,8 +524,6 @@ int manager_control(struct manager *manager, uid_t caller, enum job_verb verb, s
     control->verb = verb;
     control->done = done;
     control->userdata = userdata;
-    if (verb == VERB_RETRY)
-        destinations_forgive(manager); /* who wants a job tried at once does not mean after the next probe */
     int r = verb == VERB_SET ? take_change(control, change, ret_error) : 0;
     if (r >= 0)
         r = take_filter(control, filter, ret_error);

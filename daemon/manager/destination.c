@@ -76,6 +76,14 @@ void destination_answered(struct manager *manager, const char *host)
     manager_reschedule(manager); /* others wait for that news */
 }
 
+void destination_forgive(struct manager *manager, const char *host)
+{
+    struct destination *destination = find(manager, host);
+
+    if (destination)
+        destination->breaker = (struct breaker){.state = BREAKER_CLOSED};
+}
+
 void destinations_forgive(struct manager *manager)
 {
     struct destination *destination;

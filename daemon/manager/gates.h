@@ -2,7 +2,7 @@
 /*
  * Why jobs wait: the gates of core/gates.h, fed with what the manager knows of the world, and put into words.
  *
- *   sense ──▶ gates_look() ──▶ struct gate_world ─┐
+ *   sense ──▶ manager_look() ──▶ struct gate_world ─┐
  *   configuration, group, job ──▶ gate_policy ────┴─▶ gates_of_lane() ──▶ scheduler, `why`, lists
  */
 #pragma once
@@ -43,6 +43,8 @@ void destination_note_address(struct manager *manager, const char *host, const c
 void destination_failed(struct manager *manager, const char *host, uint64_t delay_usec, uint64_t next_usec);
 /* It answers. */
 void destination_answered(struct manager *manager, const char *host);
+/* Somebody wants it tried at once. */
+void destination_forgive(struct manager *manager, const char *host);
 /* The network is another one: what was not to be reached may be now. */
 void destinations_forgive(struct manager *manager);
 /* The last delay of the back-off of HOST; 0 = it is not known to be down. */

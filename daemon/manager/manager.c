@@ -178,6 +178,9 @@ void manager_tell_runners(struct manager *manager, const struct command *command
         const struct command_item *item = &command->items[i];
         struct runner *runner = item->after ? manager_find_runner(manager, item->id) : NULL;
         struct job *copy;
+        /* Who has a job tried again does not mean after the next probe of its server. */
+        if (item->after && item->after->state == JOB_READY && item->before != JOB_READY && item->before != JOB_PAUSED)
+            destination_forgive(manager, item->after->host);
         /* The observer is told from the same record afterwards: the runner gets a copy of its own. */
         if (runner && job_copy(item->after, &copy) >= 0)
             runner_job_changed(runner, copy);

@@ -79,6 +79,22 @@ def test_after_an_error_a_job_waits_for_its_next_attempt(home, closed_port):
     assert bus.job(other)["Attempts"] == 0
 
 
+def test_a_retry_is_for_the_server_of_its_job_alone(home, closed_port):
+    bus = home.daemon(RetryDelay="1h", RetryDelayMax="1h").bus
+    job, elsewhere = [bus.add(home.file(f"{host}.bin", size=10), f"http://{host}:{closed_port}/x")
+                      for host in ("127.0.0.1", "127.0.0.2")]
+    for failed in (job, elsewhere):
+        bus.wait(failed, "retrying")
+    waiting = bus.add(home.file("waiting.bin", size=10), f"http://127.0.0.2:{closed_port}/y")
+    bus.wait(waiting, "blocked")
+    before = bus.job(job)["NextAttempt"]
+    bus.verb(job, "Retry")
+    poll(lambda: bus.job(job)["NextAttempt"] > before, "the job was tried again")
+    assert bus.job(waiting)["State"] == "blocked" and bus.job(waiting)["Attempts"] == 0
+    bus.verb(elsewhere, "Retry")
+    bus.wait(waiting, "retrying")
+
+
 def test_what_cannot_be_had_of_credentials_is_their_gate(home):
     bus = home.daemon(RetryDelay="1h", RetryDelayMax="1h").bus
     token = home.file("token.sh", data=b"#!/bin/sh\nexit 75\n")
