@@ -6,7 +6,6 @@ import pytest
 
 from support import tree
 from support.bus import BusError
-from support.bus import Bus
 
 EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
 CONTRACT = {"org.bitsq1.Manager": "dbus/org.bitsq1.Manager.xml", "org.bitsq1.Job": "dbus/org.bitsq1.Job.xml"}
@@ -34,16 +33,9 @@ def contract(name):
     return interfaces((tree.ROOT / CONTRACT[name]).read_text(encoding="utf-8"))[name]
 
 
-@pytest.fixture(params=["private socket", "session bus"])
-def bus(request, home):
-    if request.param == "private socket":
-        yield home.daemon().bus
-        return
-    request.getfixturevalue("session_bus")
-    bus = Bus(home.env["DBUS_SESSION_BUS_ADDRESS"], "org.bitsq1")
-    yield bus
-    bus.close()
-
+@pytest.fixture
+def bus(either_bus):
+    return either_bus
 
 
 def test_the_live_manager_has_exactly_the_members_of_the_contract(bus):

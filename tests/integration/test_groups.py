@@ -7,7 +7,7 @@ import signal
 import dbus
 import pytest
 
-from support.bus import MANAGER, ROOT, BusError
+from support.bus import MANAGER, ROOT, BusError, options
 from support.wait import poll
 
 URL = "http://127.0.0.1:9/x"
@@ -16,26 +16,15 @@ ALL = {"max_active": 2, "rate": 200_000, "window": "Mon..Fri 22:00-06:00", "netw
 PLAIN = {"default": {"paused": False}}
 
 
-@pytest.fixture
-def bus(home):
-    return home.daemon().bus
-
-
-def settings(values):
-    kinds = {bool: dbus.Boolean, int: dbus.UInt64, str: dbus.String,
-             list: lambda names: dbus.Array(names, signature="s")}
-    return dbus.Dictionary({key: kinds[type(value)](value) for key, value in values.items()}, signature="sv")
-
-
 def set_group(bus, name, **values):
-    bus.manager("SetGroup", "sa{sv}", name, settings(values))
+    bus.manager("SetGroup", "sa{sv}", name, options(values))
 
 
 def fill(bus):
     """As many groups as there may be, sent all at once, so that they share commits."""
     for number in range(1000):
         bus.connection.call_async(bus.name, ROOT, MANAGER, "SetGroup", "sa{sv}",
-                                  (f"g{number}", settings({"rate": 1000})), None, None)
+                                  (f"g{number}", options({"rate": 1000})), None, None)
     set_group(bus, "g0", rate=2000)  # answered behind all of them
 
 

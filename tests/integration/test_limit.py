@@ -6,7 +6,7 @@ import time
 import dbus
 import pytest
 
-from support.bus import MANAGER, PROPERTIES, ROOT, Bus, BusError
+from support.bus import MANAGER, PROPERTIES, ROOT, BusError
 from support.clock import Clock
 from support.wait import poll
 
@@ -23,15 +23,9 @@ def limit(bus):
     return [bus.get(name) for name in ("RateLimit", "EffectiveRateLimit", "RateLimitSource")]
 
 
-@pytest.fixture(params=["private socket", "session bus"])
-def bus(request, home):
-    if request.param == "private socket":
-        yield home.daemon().bus
-        return
-    request.getfixturevalue("session_bus")
-    bus = Bus(home.env["DBUS_SESSION_BUS_ADDRESS"], "org.bitsq1")
-    yield bus
-    bus.close()
+@pytest.fixture
+def bus(either_bus):
+    return either_bus
 
 
 # ---- who decides ----
@@ -213,6 +207,12 @@ def test_a_limit_that_comes_holds_what_is_under_way(home, serve):
     # A fragment takes most of a day now: what is acknowledged comes to rest.
     seen = []
     poll(lambda: seen.append(bus.job(job)["Acknowledged"]) or (len(seen) > 50 and seen[-50] == seen[-1]),
+         "the upload rests")
+    assert seen[-1] < 20_000_000 and bus.job(job)["State"] == "transferring"
+    choose(bus, UNCHOSEN)
+    assert bus.wait(job, "done", "failed")["State"] == "done"
+
+
 def test_a_rate_is_never_shown_above_the_limit_that_came(home, serve):
     bus, server = home.daemon(FragmentMax="64KiB").bus, serve()
     choose(bus, 400_000)
@@ -223,12 +223,6 @@ def test_a_rate_is_never_shown_above_the_limit_that_came(home, serve):
     last = home.bitsq("list").out.splitlines()[-1]
     assert last.startswith("1 job, 1 active, ") and last.endswith("B/s of 1.0 kB/s (command)"), last
     assert "1.0 kB/s" in last.split(" of ")[0] or " B/s" in last.split(" of ")[0], last
-
-
-         "the upload rests")
-    assert seen[-1] < 20_000_000 and bus.job(job)["State"] == "transferring"
-    choose(bus, UNCHOSEN)
-    assert bus.wait(job, "done", "failed")["State"] == "done"
 
 
 def test_a_daemon_under_a_limit_ends_when_it_is_told_to(home, serve):
@@ -268,15 +262,15 @@ def test_the_command_says_until_when_the_schedule_holds(home):
     home.daemon(RateSchedule=f"{span}=2M")
     shown = home.bitsq("limit").out
     assert shown.startswith("2.0 MB/s by the schedule until "), shown
+    home.bitsq("add", "--hold", str(home.file(size=10)), "http://127.0.0.1:9/x")
+    last = home.bitsq("list").out.splitlines()[-1]
+    assert last == f"1 job, 0 active, 0 B/s of 2.0 MB/s (schedule until {shown.split(' until ')[1].strip()})"
     answer = home.bitsq("limit", "--json").json
     assert answer == {"schema": "bitsq.limit/1", "rate": 2_000_000, "source": "schedule", "chosen": None,
                       "until": datetime.datetime.fromtimestamp(end / 1e6, datetime.timezone.utc)
                       .strftime("%Y-%m-%dT%H:%M:%S.000000Z")}
 
 
-    home.bitsq("add", "--hold", str(home.file(size=10)), "http://127.0.0.1:9/x")
-    last = home.bitsq("list").out.splitlines()[-1]
-    assert last == f"1 job, 0 active, 0 B/s of 2.0 MB/s (schedule until {shown.split(' until ')[1].strip()})"
 def test_no_limit_is_said_so(home):
     home.daemon()
     assert home.bitsq("limit").out == "no limit\n"

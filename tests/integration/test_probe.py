@@ -12,11 +12,6 @@ from support.session_bus import SessionBus
 from support.wait import poll
 
 
-@pytest.fixture
-def bus(home):
-    return home.daemon().bus
-
-
 def probe(bus, url, **choices):
     """The reply, with its findings by name."""
     found = bus.manager("Probe", "sa{sv}", url, options(choices))

@@ -8,25 +8,14 @@ import pytest
 
 from server.scripted import Answer, BitsSession, ScriptedServer
 from support.auth import BasicSession, keep
-from support.bus import JOB, ROOT, BusError
+from support.bus import JOB, ROOT, BusError, options
 from support.wait import poll
 
 NOWHERE = "http://127.0.0.1:9/target"
 
 
-@pytest.fixture
-def bus(home):
-    return home.daemon().bus
-
-
-def settings(values):
-    kinds = {bool: dbus.Boolean, int: dbus.UInt64, str: dbus.String,
-             list: lambda names: dbus.Array(names, signature="s")}
-    return dbus.Dictionary({key: kinds[type(value)](value) for key, value in values.items()}, signature="sv")
-
-
 def change(bus, job, **values):
-    return bus.call(f"{ROOT}/jobs/{job}", JOB, "Set", "a{sv}", settings(values))
+    return bus.call(f"{ROOT}/jobs/{job}", JOB, "Set", "a{sv}", options(values))
 
 
 def refused(bus, job, **values):
@@ -198,7 +187,7 @@ def test_the_url_of_a_running_job_stays(home):
 def test_many_jobs_are_set_at_once(bus, home):
     jobs = [bus.add(home.file(size=10), NOWHERE, hold=True) for _ in range(3)]
     query = dbus.Dictionary({"ids": dbus.Array([*jobs, 999], signature="t")}, signature="sv")
-    matched, failed, failures = bus.manager("ControlJobs", "sa{sv}a{sv}", "set", query, settings({"group": "g"}))
+    matched, failed, failures = bus.manager("ControlJobs", "sa{sv}a{sv}", "set", query, options({"group": "g"}))
     assert (matched, failed) == (4, 1) and failures[0][0] == 999
     assert [bus.job(job)["Group"] for job in jobs] == ["g"] * 3
 

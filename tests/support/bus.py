@@ -74,15 +74,17 @@ def plain(value):
 
 
 def option(value):
-    """By its Python type: numbers are t, pairs (tt), bytes a path."""
+    """By its Python type: numbers are t, tuples (tt), lists as, bytes a path."""
     if isinstance(value, bool):
         return dbus.Boolean(value)
     if isinstance(value, int):
         return dbus.UInt64(value)
     if isinstance(value, bytes):
         return dbus.ByteArray(value)
-    if isinstance(value, (tuple, list)):
+    if isinstance(value, tuple):
         return dbus.Struct(map(dbus.UInt64, value), signature="tt")
+    if isinstance(value, list):
+        return dbus.Array(value, signature="s")
     return dbus.String(value)
 
 

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from support.bits import BitsServer
+from support.bus import Bus
 from support.home import Home
 from support.session_bus import SessionBus
 
@@ -81,3 +82,21 @@ def session_bus(home):
     bus = SessionBus(home)
     yield bus
     bus.stop()
+
+
+@pytest.fixture
+def bus(home):
+    """A daemon's objects on its private socket."""
+    return home.daemon().bus
+
+
+@pytest.fixture(params=["private socket", "session bus"])
+def either_bus(request, home):
+    """A daemon's objects, in turn over each of the two ways to them."""
+    if request.param == "private socket":
+        yield home.daemon().bus
+        return
+    request.getfixturevalue("session_bus")
+    bus = Bus(home.env["DBUS_SESSION_BUS_ADDRESS"], "org.bitsq1")
+    yield bus
+    bus.close()
