@@ -3,43 +3,11 @@
 import dbus
 import pytest
 
-from support.sense import MOCK, Namespace, SystemBus, Watch
+from support.sense import Namespace, NetworkManager, SystemBus, Watch
 
-NAME = "org.freedesktop.NetworkManager"
-PATH = "/org/freedesktop/NetworkManager"
-DEVICE = "org.freedesktop.NetworkManager.Device"
-UPLINK = f"{PATH}/Devices/uplink"
+states = NetworkManager.states
 IPV4, IPV6 = "198.51.100.1", "2001:db8:1::1"
 SILENT = "route uplink unknown unknown"
-
-
-class Manager:
-    def __init__(self, bus):
-        self.bus, self.devices = bus, []
-
-    def start(self):
-        self.devices = []
-        self.bus.mock(NAME, "networkmanager")
-        self.bus.object(NAME, PATH).AddProperties(NAME, {"Metered": dbus.UInt32(0)}, dbus_interface=MOCK)
-
-    def add(self, device, interface, **values):
-        """A device, which the manager then tells of."""
-        path, values = f"{PATH}/Devices/{device}", dbus.Dictionary({"Interface": interface, **values}, signature="sv")
-        methods = dbus.Array([], signature="(ssss)")
-        self.bus.object(NAME, PATH).AddObject(path, DEVICE, values, methods, dbus_interface=MOCK)
-        self.devices.append(dbus.ObjectPath(path))
-        self.set(Devices=dbus.Array(self.devices, signature="o"))
-
-    def set(self, **values):
-        self.bus.set(NAME, PATH, NAME, **values)
-
-    def set_device(self, path=UPLINK, **values):
-        self.bus.set(NAME, path, DEVICE, **values)
-
-
-def states(metered=0, ipv4=0, ipv6=0):
-    return {"Metered": dbus.UInt32(metered), "Ip4Connectivity": dbus.UInt32(ipv4),
-            "Ip6Connectivity": dbus.UInt32(ipv6)}
 
 
 @pytest.fixture
@@ -51,7 +19,7 @@ def bus(home):
 
 @pytest.fixture
 def manager(bus):
-    return Manager(bus)
+    return NetworkManager(bus)
 
 
 @pytest.fixture
@@ -191,7 +159,7 @@ def test_a_device_that_goes_is_forgotten_and_one_that_comes_is_asked_for(bus, ma
     manager.set(Devices=dbus.Array([], signature="o"))
     watch.until(SILENT, "path", IPV4)
     watch.told(before + 1)
-    manager.set(Devices=dbus.Array([dbus.ObjectPath(UPLINK)], signature="o"))
+    manager.set(Devices=dbus.Array([dbus.ObjectPath(manager.UPLINK)], signature="o"))
     watch.until("route uplink full yes", "path", IPV4)
 
 
@@ -202,7 +170,7 @@ def test_networkmanager_may_go_and_come_back(bus, manager, watch):
         manager.add("uplink", "uplink", **states(1, 4))
         watch.until("route uplink full yes", "path", IPV4)
         before = len(watch.events)
-        bus.end_mock(NAME)
+        bus.end_mock(manager.NAME)
         watch.until(SILENT, "path", IPV4)
         watch.told(before + 1)
 
@@ -231,13 +199,13 @@ def test_values_of_other_types_are_passed_by(bus, manager, watch):
 def test_networkmanager_is_not_started_by_being_asked(home, bus, manager, watch):
     started = home.path / "started"
     (home.path / "services").mkdir()
-    (home.path / "services" / "nm.service").write_text(f"[D-BUS Service]\nName={NAME}\nExec=/bin/touch {started}\n")
+    (home.path / "services" / "nm.service").write_text(f"[D-BUS Service]\nName={manager.NAME}\nExec=/bin/touch {started}\n")
     bus.start()
     bus.mock("org.freedesktop.UPower", "upower")
     watch.ask("path", IPV4)
     manager.start()
     manager.add("uplink", "uplink", **states(1, 4))
     watch.until("route uplink full yes", "path", IPV4)
-    bus.end_mock(NAME)
+    bus.end_mock(manager.NAME)
     watch.until(SILENT, "path", IPV4)
     assert not started.exists()

@@ -5,15 +5,13 @@ import pytest
 
 from support.bits import BitsServer
 from support.gates import agree
-from support.sense import MOCK, Namespace, SystemBus
+from support.sense import MOCK, Namespace, NetworkManager, SystemBus
 from support.wait import poll
 
 KIB = 1024
 UPOWER, UPOWER_PATH = "org.freedesktop.UPower", "/org/freedesktop/UPower"
 BATTERY, BATTERY_PATH = "org.freedesktop.UPower.Device", "/org/freedesktop/UPower/devices/DisplayDevice"
 LOGIND, LOGIND_PATH = "org.freedesktop.login1", "/org/freedesktop/login1"
-MANAGER, MANAGER_PATH = "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager"
-DEVICE = f"{MANAGER}.Device"
 SERVER = "198.51.100.1"
 SLOW = {"FragmentMin": "16KiB", "FragmentMax": "16KiB"}
 
@@ -33,6 +31,13 @@ def system_bus(home):
     home.env["DBUS_SYSTEM_BUS_ADDRESS"] = made.address
     yield made
     made.stop()
+
+
+@pytest.fixture
+def manager(system_bus):
+    made = NetworkManager(system_bus)
+    made.start()
+    return made
 
 
 @pytest.fixture
@@ -114,40 +119,26 @@ def test_a_vpn_that_comes_up_makes_its_servers_reachable(home, here):
     poll(lambda: "network" in bus.job(job)["Gates"], "the way is gone")
 
 
-def test_a_metered_network_holds_what_does_not_want_one(home, system_bus, here, server):
-    system_bus.mock(MANAGER, "networkmanager")
-    uplink = f"{MANAGER_PATH}/Devices/uplink"
-    values = dbus.Dictionary({"Interface": "uplink", "State": dbus.UInt32(100), "Metered": dbus.UInt32(1),
-                              "Ip4Connectivity": dbus.UInt32(4), "Ip6Connectivity": dbus.UInt32(4)}, signature="sv")
-    system_bus.object(MANAGER, MANAGER_PATH).AddObject(uplink, DEVICE, values, dbus.Array([], signature="(ssss)"),
-                                                       dbus_interface=MOCK)
-    system_bus.set(MANAGER, MANAGER_PATH, MANAGER,
-                   Devices=dbus.Array([dbus.ObjectPath(uplink)], signature="o"))
+def test_a_metered_network_holds_what_does_not_want_one(home, manager, here, server):
+    manager.add("uplink", "uplink", State=dbus.UInt32(100), **manager.states(1, 4, 4))
     bus = home.daemon().bus
     job = bus.add(home.file(size=10), server.url + "/x", network="unmetered")
     poll(lambda: bus.job(job)["Gates"] == ["metered"], lambda: f"{bus.job(job)} waits for another network")
     agree(home, bus, job, "metered", "metered network (uplink)", f"bitsq set {job} network=any")
     free = bus.add(home.file("free", size=10), server.url + "/free")
     bus.wait(free, "done")
-    system_bus.set(MANAGER, uplink, DEVICE, Metered=dbus.UInt32(2))
+    manager.set_device(Metered=dbus.UInt32(2))
     bus.wait(job, "done")
 
 
-def test_a_sign_in_page_is_a_closed_network(home, system_bus, here, server):
-    system_bus.mock(MANAGER, "networkmanager")
-    uplink = f"{MANAGER_PATH}/Devices/uplink"
-    values = dbus.Dictionary({"Interface": "uplink", "State": dbus.UInt32(100), "Metered": dbus.UInt32(2),
-                              "Ip4Connectivity": dbus.UInt32(2), "Ip6Connectivity": dbus.UInt32(2)}, signature="sv")
-    system_bus.object(MANAGER, MANAGER_PATH).AddObject(uplink, DEVICE, values, dbus.Array([], signature="(ssss)"),
-                                                       dbus_interface=MOCK)
-    system_bus.set(MANAGER, MANAGER_PATH, MANAGER,
-                   Devices=dbus.Array([dbus.ObjectPath(uplink)], signature="o"))
+def test_a_sign_in_page_is_a_closed_network(home, manager, here, server):
+    manager.add("uplink", "uplink", State=dbus.UInt32(100), **manager.states(2, 2, 2))
     bus = home.daemon().bus
     job = bus.add(home.file(size=10), server.url + "/x", not_before=2_000_000_000_000_000)
     poll(lambda: "network" in bus.job(job)["Gates"], "the sign-in page is known")
     agree(home, bus, job, "network", "asks for a sign-in first", "sign in with a browser")
     assert home.bitsq("set", str(job), "not-before=").code == 0
-    system_bus.set(MANAGER, uplink, DEVICE, Ip4Connectivity=dbus.UInt32(4))
+    manager.set_device(Ip4Connectivity=dbus.UInt32(4))
     bus.wait(job, "done")
 
 

@@ -185,3 +185,40 @@ class SystemBus:
         self.daemon = None
         for name in list(self.mocks):
             self.end_mock(name)
+
+
+class NetworkManager:
+    """The mock of the service of that name, and devices for it."""
+    NAME = "org.freedesktop.NetworkManager"
+    PATH = "/org/freedesktop/NetworkManager"
+    DEVICE = f"{NAME}.Device"
+    UPLINK = f"{PATH}/Devices/uplink"
+
+    def __init__(self, bus):
+        self.bus, self.devices = bus, []
+
+    def start(self):
+        self.devices = []
+        self.bus.mock(self.NAME, "networkmanager")
+        self.bus.object(self.NAME, self.PATH).AddProperties(self.NAME, {"Metered": dbus.UInt32(0)},
+                                                            dbus_interface=MOCK)
+
+    def add(self, device, interface, **values):
+        """A device, which the manager then tells of."""
+        path = f"{self.PATH}/Devices/{device}"
+        values = dbus.Dictionary({"Interface": interface, **values}, signature="sv")
+        methods = dbus.Array([], signature="(ssss)")
+        self.bus.object(self.NAME, self.PATH).AddObject(path, self.DEVICE, values, methods, dbus_interface=MOCK)
+        self.devices.append(dbus.ObjectPath(path))
+        self.set(Devices=dbus.Array(self.devices, signature="o"))
+
+    def set(self, **values):
+        self.bus.set(self.NAME, self.PATH, self.NAME, **values)
+
+    def set_device(self, path=UPLINK, **values):
+        self.bus.set(self.NAME, path, self.DEVICE, **values)
+
+    @staticmethod
+    def states(metered=0, ipv4=0, ipv6=0):
+        return {"Metered": dbus.UInt32(metered), "Ip4Connectivity": dbus.UInt32(ipv4),
+                "Ip6Connectivity": dbus.UInt32(ipv6)}
