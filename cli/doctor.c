@@ -22,9 +22,9 @@ const struct option_spec doctor_options[] = {
 
 /* In the order in which they are shown; the first two find what later ones look at. */
 static void (*const checks[])(struct doctor *doctor) = {
-    doctor_check_daemon, doctor_check_configuration, doctor_check_queue,    doctor_check_disk,
-    doctor_check_bus,    doctor_check_start,         doctor_check_linger,   doctor_check_clock,
-    doctor_check_proxy,  doctor_check_locale,        doctor_check_timezone,
+    doctor_check_daemon,  doctor_check_configuration, doctor_check_queue,  doctor_check_disk,
+    doctor_check_network, doctor_check_bus,           doctor_check_start,  doctor_check_linger,
+    doctor_check_clock,   doctor_check_proxy,         doctor_check_locale, doctor_check_timezone,
 };
 
 void doctor_add(struct doctor *doctor, const char *name, const char *verdict, const char *remedy, const char *format,

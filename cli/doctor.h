@@ -39,6 +39,7 @@ void doctor_check_linger(struct doctor *doctor);
 
 /* doctor_machine.c: the machine, and the environment of the caller */
 void doctor_check_disk(struct doctor *doctor);
+void doctor_check_network(struct doctor *doctor);
 void doctor_check_clock(struct doctor *doctor);
 void doctor_check_proxy(struct doctor *doctor);
 void doctor_check_locale(struct doctor *doctor);

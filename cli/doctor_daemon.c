@@ -189,3 +189,32 @@ void doctor_check_linger(struct doctor *doctor)
         doctor_add(doctor, "linger", VERDICT_NOTE, "loginctl enable-linger",
                    "uploads may end when %s logs out, and begin with the next login", user->pw_name);
 }
+
+/* ---- the network ---- */
+
+/* As the daemon sees it, whose jobs it concerns. */
+void doctor_check_network(struct doctor *doctor)
+{
+    static const char sign_in[] = "sign in with a browser; jobs go on by themselves";
+
+    if (!doctor->daemon)
+        return;
+    const char *device = bitsq_daemon_get_network_device(doctor->daemon);
+    const char *reach = bitsq_daemon_get_connectivity(doctor->daemon);
+    if (!bitsq_daemon_is_connected(doctor->daemon))
+        doctor_add(doctor, "network", VERDICT_PROBLEM, "connect this machine to a network; jobs go on by themselves",
+                   "there is no way out of this machine: jobs wait, but for servers on it");
+    else if (strcmp(reach, "portal") == 0)
+        doctor_add(doctor, "network", VERDICT_PROBLEM, sign_in, "%s asks for a sign-in first: jobs wait", device);
+    else if (strcmp(reach, "none") == 0)
+        doctor_add(doctor, "network", VERDICT_PROBLEM, "look at the router, or its line",
+                   "%s leads nowhere, as NetworkManager says: jobs wait", device);
+    else if (strcmp(bitsq_daemon_get_metered(doctor->daemon), "yes") == 0)
+        doctor_add(doctor, "network", VERDICT_NOTE, "", "%s is metered: jobs with network=unmetered wait", device);
+    else if (strcmp(reach, "full") == 0)
+        doctor_add(doctor, "network", VERDICT_OK, "", "%s reaches the internet, as NetworkManager says", device);
+    else
+        doctor_add(doctor, "network", VERDICT_OK, "",
+                   "there is a way out%s%s; what it reaches, and whether it is metered, nobody says here",
+                   *device == '\0' ? "" : " over ", device);
+}

@@ -481,6 +481,15 @@ const char *bitsq_daemon_get_rate_limit_source(const bitsq_daemon *daemon);
 uint64_t bitsq_daemon_get_rate_limit_until(const bitsq_daemon *daemon);
 
 /*
+ * The way out of the machine: 1 where there is one, the device that it goes over, or "", what NetworkManager says it
+ * reaches (unknown, none, portal, limited, full), and whether it is metered (unknown, no, yes).
+ */
+int bitsq_daemon_is_connected(const bitsq_daemon *daemon);
+const char *bitsq_daemon_get_network_device(const bitsq_daemon *daemon);
+const char *bitsq_daemon_get_connectivity(const bitsq_daemon *daemon);
+const char *bitsq_daemon_get_metered(const bitsq_daemon *daemon);
+
+/*
  * Chooses the limit, until another is chosen: 0 = none, BITSQ_RATE_LIMIT_UNCHOSEN = as the configuration and its
  * schedule say. It is in force, and durable, when this returns. InvalidArgument; Degraded where it cannot be written.
  */

@@ -22,6 +22,8 @@ struct bitsq_daemon {
     uint64_t rate, next_wakeup, quarantined;
     uint64_t rate_limit, effective_rate_limit, rate_limit_until;
     char *rate_limit_source;
+    int is_connected;
+    char *network_device, *connectivity, *metered;
 };
 
 _public_ bitsq_daemon *bitsq_daemon_free(bitsq_daemon *daemon)
@@ -32,6 +34,9 @@ _public_ bitsq_daemon *bitsq_daemon_free(bitsq_daemon *daemon)
     free(daemon->state_directory);
     free(daemon->started_by);
     free(daemon->rate_limit_source);
+    free(daemon->network_device);
+    free(daemon->connectivity);
+    free(daemon->metered);
     for (size_t i = 0; i < daemon->degraded_count; i++)
         free(daemon->degraded[i]);
     free(daemon->degraded);
@@ -72,6 +77,21 @@ static int read_degraded(sd_bus_message *m, bitsq_daemon *daemon)
     return sd_bus_message_exit_container(m);
 }
 
+static int read_network(sd_bus_message *m, const char *key, void *target)
+{
+    bitsq_daemon *daemon = target;
+
+    if (strcmp(key, "connected") == 0)
+        return sd_bus_message_read(m, "v", "b", &daemon->is_connected);
+    if (strcmp(key, "device") == 0)
+        return read_text(m, &daemon->network_device);
+    if (strcmp(key, "connectivity") == 0)
+        return read_text(m, &daemon->connectivity);
+    if (strcmp(key, "metered") == 0)
+        return read_text(m, &daemon->metered);
+    return sd_bus_message_skip(m, "v");
+}
+
 static const struct {
     const char *name, *type;
     size_t offset;
@@ -102,7 +122,12 @@ static int read_property(sd_bus_message *m, const char *name, void *target)
         return message_read_path(m, &daemon->state_directory);
     if (strcmp(name, MANAGER_PROPERTY_DEGRADED) == 0)
         return read_degraded(m, daemon);
-    return sd_bus_message_skip(m, "v");
+    if (strcmp(name, MANAGER_PROPERTY_NETWORK) != 0)
+        return sd_bus_message_skip(m, "v");
+    int r = sd_bus_message_enter_container(m, 'v', "a{sv}");
+    if (r >= 0)
+        r = message_read_dictionary(m, read_network, daemon);
+    return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
 /* The process at the other end; the kernel knows it, whatever the daemon says. */
@@ -189,6 +214,26 @@ _public_ const char *bitsq_daemon_get_rate_limit_source(const bitsq_daemon *daem
 _public_ uint64_t bitsq_daemon_get_rate_limit_until(const bitsq_daemon *daemon)
 {
     return daemon->rate_limit_until;
+}
+
+_public_ int bitsq_daemon_is_connected(const bitsq_daemon *daemon)
+{
+    return daemon->is_connected;
+}
+
+_public_ const char *bitsq_daemon_get_network_device(const bitsq_daemon *daemon)
+{
+    return daemon->network_device ? daemon->network_device : "";
+}
+
+_public_ const char *bitsq_daemon_get_connectivity(const bitsq_daemon *daemon)
+{
+    return daemon->connectivity ? daemon->connectivity : "";
+}
+
+_public_ const char *bitsq_daemon_get_metered(const bitsq_daemon *daemon)
+{
+    return daemon->metered ? daemon->metered : "";
 }
 
 _public_ int bitsq_client_set_rate_limit(bitsq_client *client, uint64_t rate_limit)

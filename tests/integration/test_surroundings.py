@@ -68,6 +68,13 @@ def server(tmp_path, there):
     made.stop()
 
 
+def doctor(home):
+    """What it says of the network, and its verdict."""
+    findings = home.bitsq("doctor", "--json").json["findings"]
+    said, = [finding for finding in findings if finding["name"] == "network"]
+    return said["verdict"], said["text"], said["remedy"]
+
+
 def under_way(home, bus, server, **values):
     """A job whose first fragments are there, and some more to come."""
     job = bus.add(home.file("big", size=600 * KIB), server.url + "/big", rate=150 * KIB, **values)
@@ -105,6 +112,8 @@ def test_without_a_way_out_a_new_job_waits_and_one_to_this_machine_runs(home, he
     poll(lambda: bus.get("Network")["connected"] is False, "the daemon has seen it")
     job = bus.add(home.file(size=10), f"http://{SERVER}:8080/x")
     assert bus.job(job)["State"] == "blocked" and bus.job(job)["Gates"] == ["network"]
+    assert doctor(home) == ("problem", "there is no way out of this machine: jobs wait, but for servers on it",
+                            "connect this machine to a network; jobs go on by themselves")
     local = bus.add(home.file("other.bin", size=10), "http://127.0.0.1:9/x")
     poll(lambda: bus.job(local)["State"] == "retrying", "the other one is tried")
 
@@ -125,10 +134,12 @@ def test_a_metered_network_holds_what_does_not_want_one(home, manager, here, ser
     job = bus.add(home.file(size=10), server.url + "/x", network="unmetered")
     poll(lambda: bus.job(job)["Gates"] == ["metered"], lambda: f"{bus.job(job)} waits for another network")
     agree(home, bus, job, "metered", "metered network (uplink)", f"bitsq set {job} network=any")
+    assert doctor(home) == ("note", "uplink is metered: jobs with network=unmetered wait", "")
     free = bus.add(home.file("free", size=10), server.url + "/free")
     bus.wait(free, "done")
     manager.set_device(Metered=dbus.UInt32(2))
     bus.wait(job, "done")
+    assert doctor(home) == ("ok", "uplink reaches the internet, as NetworkManager says", "")
 
 
 def test_a_sign_in_page_is_a_closed_network(home, manager, here, server):
@@ -137,6 +148,11 @@ def test_a_sign_in_page_is_a_closed_network(home, manager, here, server):
     job = bus.add(home.file(size=10), server.url + "/x", not_before=2_000_000_000_000_000)
     poll(lambda: "network" in bus.job(job)["Gates"], "the sign-in page is known")
     agree(home, bus, job, "network", "asks for a sign-in first", "sign in with a browser")
+    assert doctor(home) == ("problem", "uplink asks for a sign-in first: jobs wait",
+                            "sign in with a browser; jobs go on by themselves")
+    manager.set_device(Ip4Connectivity=dbus.UInt32(1), Ip6Connectivity=dbus.UInt32(1))
+    poll(lambda: doctor(home) == ("problem", "uplink leads nowhere, as NetworkManager says: jobs wait",
+                                  "look at the router, or its line"), "that it leads nowhere is known")
     assert home.bitsq("set", str(job), "not-before=").code == 0
     manager.set_device(Ip4Connectivity=dbus.UInt32(4))
     bus.wait(job, "done")
