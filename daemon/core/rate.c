@@ -264,9 +264,8 @@ size_t rate_ask(struct rate_queue *queue, struct rate_flow *flow, size_t wanted,
     return flow->granted;
 }
 
-void rate_took(struct rate_queue *queue, struct rate_flow *flow, size_t taken, uint64_t now_usec)
+void rate_took(struct rate_flow *flow, size_t taken, uint64_t now_usec)
 {
-    (void)queue;
     if (flow->granted > taken)
         give_back(flow, flow->granted - taken, now_usec);
     flow->granted = 0;

@@ -70,7 +70,7 @@ void rate_bucket_set(struct rate_queue *queue, struct rate_bucket *bucket, uint6
 size_t rate_ask(struct rate_queue *queue, struct rate_flow *flow, size_t wanted, uint64_t now_usec);
 
 /* TAKEN of the bytes that rate_ask() allowed went; the rest is for others. */
-void rate_took(struct rate_queue *queue, struct rate_flow *flow, size_t taken, uint64_t now_usec);
+void rate_took(struct rate_flow *flow, size_t taken, uint64_t now_usec);
 
 /* A flow that waits and may ask now; NULL = none (any more). */
 struct rate_flow *rate_next(struct rate_queue *queue, uint64_t now_usec);

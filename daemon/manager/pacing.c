@@ -199,7 +199,7 @@ uint64_t pacing_shown_rate(const struct runner *runner)
 void pacing_took(struct runner *runner, size_t taken)
 {
     if (runner->pacing.flow.granted > 0)
-        rate_took(&runner->manager->pacing.queue, &runner->pacing.flow, taken, now_usec());
+        rate_took(&runner->pacing.flow, taken, now_usec());
 }
 
 /* ---- changes ---- */

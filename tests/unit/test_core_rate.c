@@ -83,7 +83,7 @@ static void let_ask(struct world *world, struct sender *sender)
             sender->may_ask = false;
             return;
         }
-        rate_took(&world->queue, &sender->flow, allowed, world->now);
+        rate_took(&sender->flow, allowed, world->now);
         send_bytes(world, sender, allowed);
     }
 }
@@ -350,7 +350,7 @@ static void without_a_limit_nobody_waits(void **state)
     assert_int_equal(rate_lowest(&world->senders[0].flow), 0);
     for (int i = 0; i < 1000; i++) {
         assert_int_equal(rate_ask(&world->queue, &world->senders[i % 2].flow, BUFFER, world->now), BUFFER);
-        rate_took(&world->queue, &world->senders[i % 2].flow, BUFFER, world->now);
+        rate_took(&world->senders[i % 2].flow, BUFFER, world->now);
     }
     assert_int_equal(rate_next_usec(&world->queue, world->now), USEC_INFINITY);
     free(world);
@@ -370,7 +370,7 @@ static void a_limit_that_is_lifted_lets_all_go_at_once(void **state)
         struct rate_flow *flow = rate_next(&world->queue, world->now);
         assert_non_null(flow);
         assert_int_equal(rate_ask(&world->queue, flow, BUFFER, world->now), BUFFER);
-        rate_took(&world->queue, flow, BUFFER, world->now);
+        rate_took(flow, BUFFER, world->now);
     }
     assert_null(rate_next(&world->queue, world->now));
     free(world);
@@ -430,11 +430,11 @@ static void what_a_source_did_not_have_is_not_lost(void **state)
     assert_int_equal(rate_ask(&world->queue, empty, BUFFER, START_USEC), 0);
     assert_ptr_equal(rate_next(&world->queue, later), empty);
     assert_int_equal(rate_ask(&world->queue, empty, BUFFER, later), 2000);
-    rate_took(&world->queue, empty, 500, later);
+    rate_took(empty, 500, later);
     assert_int_equal(rate_ask(&world->queue, full, BUFFER, later), 2000);
-    rate_took(&world->queue, full, 2000, later);
+    rate_took(full, 2000, later);
     assert_int_equal(rate_ask(&world->queue, full, 1500, later), 1500);
-    rate_took(&world->queue, full, 1500, later);
+    rate_took(full, 1500, later);
     assert_int_equal(rate_ask(&world->queue, full, 1, later), 0);
     free(world);
 }
@@ -455,10 +455,10 @@ static void a_turn_that_is_not_taken_goes_to_the_next(void **state)
     assert_true(rate_next_usec(&world->queue, START_USEC + 20 * USEC_PER_MSEC) <= now);
     assert_ptr_equal(rate_next(&world->queue, now), other);
     assert_int_equal(rate_ask(&world->queue, other, BUFFER, now), 2000);
-    rate_took(&world->queue, other, 2000, now);
+    rate_took(other, 2000, now);
     /* It is let in when it comes, and no more was saved up than a bucket holds. */
     assert_int_equal(rate_ask(&world->queue, stuck, BUFFER, now), 2000);
-    rate_took(&world->queue, stuck, 2000, now);
+    rate_took(stuck, 2000, now);
     assert_int_equal(rate_ask(&world->queue, stuck, 1, now), 0);
     free(world);
 }
