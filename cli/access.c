@@ -14,25 +14,12 @@
 const struct access_option access_options[] = {ACCESS_LIST(ROW)};
 const size_t access_options_count = ELEMENTS(access_options);
 
-const char *access_option_key(const struct access_option *option, char key[static ACCESS_KEY_MAX])
+const struct access_option *access_option_find(const char *key)
 {
-    size_t i = 0;
-
-    for (; option->name[i] != '\0' && i + 1 < ACCESS_KEY_MAX; i++)
-        key[i] = option->name[i];
-    key[i] = '\0';
-    for (char *at = key; *at != '\0'; at++)
-        if (*at == '-')
-            *at = '_';
-    return key;
-}
-
-const struct access_option *access_option_find(const char *name)
-{
-    char key[ACCESS_KEY_MAX];
+    char other[SETTING_KEY_MAX];
 
     for (size_t i = 0; i < ELEMENTS(access_options); i++)
-        if (strcmp(access_options[i].name, name) == 0 || strcmp(access_option_key(&access_options[i], key), name) == 0)
+        if (strcmp(setting_key(access_options[i].name, other), key) == 0)
             return &access_options[i];
     return NULL;
 }
@@ -45,7 +32,7 @@ bool access_id_is_valid(int id)
 int access_id_set(const struct cli *cli, bitsq_job_options *options, int id, const char *value)
 {
     const struct access_option *option = &access_options[id - ACCESS_IDS_FIRST];
-    char label[ACCESS_KEY_MAX + 2];
+    char label[SETTING_KEY_MAX + 2];
 
     (void)snprintf(label, sizeof(label), "--%s", option->name);
     return access_option_set(cli, options, option, label, value);
@@ -93,9 +80,9 @@ static int set_proxy(const struct cli *cli, bitsq_job_options *options, const ch
 int access_option_set(const struct cli *cli, bitsq_job_options *options, const struct access_option *option,
                       const char *label, const char *value)
 {
-    char key[ACCESS_KEY_MAX];
+    char key[SETTING_KEY_MAX];
 
-    (void)access_option_key(option, key);
+    (void)setting_key(option->name, key);
     switch (option->kind) {
     case ACCESS_TEXT:
         if (*value == '\0')

@@ -7,6 +7,7 @@
 
 #include "base/path.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -65,55 +66,18 @@ const struct option_spec add_options[] = {
     {0},
 };
 
-static int set_job_option(struct cli *cli, struct add *add, int id, const char *value)
+/* What `set` changes as well, and its key. */
+static int set_setting(const struct cli *cli, bitsq_job_options *options, int id, const char *value)
 {
-    bitsq_job_options *options = add->options;
+    const struct option_spec *spec = add_options;
+    char key[SETTING_KEY_MAX], label[SETTING_KEY_MAX + 2];
 
-    switch (id) {
-    case 'n':
-        add->has_name = true;
-        return setting_text(cli, options, "--name", "name", value);
-    case 'g':
-        return setting_text(cli, options, "--group", "group", value);
-    case 'p':
-        return setting_choice(cli, options, "--priority", "priority", value, PRIORITIES);
-    case OPTION_HOLD:
-        return setting_flag(cli, options, "--hold", "hold", NULL);
-    case OPTION_KEY:
-        add->has_key = true;
-        return setting_text(cli, options, "--key", "key", value);
-    case OPTION_IF_EXISTS:
-        add->has_if_exists = true;
-        return setting_choice(cli, options, "--if-exists", "if_exists", value, "|keep|replace|fail|");
-    case OPTION_FRAGMENT_SIZE:
-        return setting_sizes(cli, options, "--fragment-size", "fragment_size", value);
-    case OPTION_RETRY_DELAY:
-        return setting_duration(cli, options, "--retry-delay", "retry_delay", value);
-    case OPTION_NO_PROGRESS:
-        return setting_duration(cli, options, "--no-progress-timeout", "no_progress_timeout", value);
-    case OPTION_RATE:
-        return setting_rate(cli, options, "--rate", "rate", value);
-    case OPTION_NOT_BEFORE:
-        return setting_time(cli, options, "--not-before", "not_before", value);
-    case OPTION_DEADLINE:
-        return setting_time(cli, options, "--deadline", "deadline", value);
-    case OPTION_WINDOW:
-        return setting_text(cli, options, "--window", "window", value);
-    case OPTION_NETWORK:
-        return setting_choice(cli, options, "--network", "network", value, NETWORKS);
-    case OPTION_POWER:
-        return setting_power(cli, options, "--power", "power", value);
-    case OPTION_SOURCE_CHANGED:
-        return setting_choice(cli, options, "--source-changed", "source_changed", value, ON_CHANGE);
-    case OPTION_ON_SUCCESS:
-        return setting_text(cli, options, "--on-success", "on_success", value);
-    case OPTION_ON_FAILURE:
-        return setting_text(cli, options, "--on-failure", "on_failure", value);
-    case OPTION_REPLY:
-        add->reply = value ? value : "";
-        return 0;
-    }
-    return 0;
+    while (spec->id != id)
+        spec++;
+    (void)snprintf(label, sizeof(label), "--%s", spec->name);
+    const struct job_setting *setting = job_setting_find(setting_key(spec->name, key));
+    assert(setting);
+    return setting->set(cli, options, label, key, value);
 }
 
 static int set_option(struct cli *cli, struct add *add, int id, const char *value)
@@ -142,8 +106,22 @@ static int set_option(struct cli *cli, struct add *add, int id, const char *valu
     case OPTION_DRY_RUN:
         add->dry_run = true;
         return 0;
+    case OPTION_REPLY:
+        add->reply = value ? value : "";
+        return 0;
+    case OPTION_HOLD:
+        return setting_flag(cli, add->options, "--hold", "hold", NULL);
+    case OPTION_KEY:
+        add->has_key = true;
+        return setting_text(cli, add->options, "--key", "key", value);
+    case OPTION_IF_EXISTS:
+        add->has_if_exists = true;
+        return setting_choice(cli, add->options, "--if-exists", "if_exists", value, "|keep|replace|fail|");
+    case 'n':
+        add->has_name = true;
+        break;
     }
-    return set_job_option(cli, add, id, value);
+    return set_setting(cli, add->options, id, value);
 }
 
 /* Sorts the operands into files and the URL, and checks them all. */

@@ -12,8 +12,6 @@
 #include <json-c/json.h>
 #include <string.h>
 
-#define LABEL_MAX 32 /* bytes of a key */
-
 DEFINE_CLEANUP(bitsq_groups *, bitsq_groups_free);
 
 /* ---- list ---- */
@@ -151,20 +149,13 @@ static int set_parallel(const struct cli *cli, bitsq_job_options *settings, cons
     return bitsq_job_options_set_uint64(settings, key, count) < 0 ? cli_fail_memory(cli) : 0;
 }
 
-static int set_network(const struct cli *cli, bitsq_job_options *settings, const char *label, const char *key,
-                       const char *value)
-{
-    return setting_choice(cli, settings, label, key, value, NETWORKS);
-}
-
 /* What people write, and the key that the daemon has for it. */
 static const struct {
     const char *label, *key;
-    int (*set)(const struct cli *cli, bitsq_job_options *settings, const char *label, const char *key,
-               const char *value);
+    setting_set_t set;
 } keys[] = {
     {"parallel", "max_active", set_parallel}, {"rate", "rate", setting_rate},    {"window", "window", setting_text},
-    {"network", "network", set_network},      {"power", "power", setting_power},
+    {"network", "network", setting_network},  {"power", "power", setting_power},
 };
 
 static int fail_key(const struct cli *cli, const char *label)
@@ -183,11 +174,11 @@ static int fail_key(const struct cli *cli, const char *label)
 static int take_setting(const struct cli *cli, bitsq_job_options *settings, const char *word)
 {
     size_t length = strcspn(word, "=");
-    char label[LABEL_MAX];
+    char label[SETTING_KEY_MAX];
 
     if (word[length] == '\0')
         return cli_fail(cli, EXIT_USAGE, "Usage", "%s is no setting; write KEY=VALUE, or KEY= to take it back", word);
-    (void)snprintf(label, sizeof(label), "%.*s", (int)(length < LABEL_MAX ? length : LABEL_MAX - 1), word);
+    (void)snprintf(label, sizeof(label), "%.*s", (int)(length < SETTING_KEY_MAX ? length : SETTING_KEY_MAX - 1), word);
     for (size_t i = 0; i < ELEMENTS(keys); i++) {
         if (strcmp(keys[i].label, label) != 0)
             continue;

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define OPTION_URL_FILE (OPTION_LONG + 8)
-#define LABEL_MAX       32 /* bytes of a key */
 
 const struct option_spec set_options[] = {
     SELECT_OPTIONS,
@@ -17,67 +16,12 @@ const struct option_spec set_options[] = {
     {0},
 };
 
-typedef int (*setter_t)(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
-                        const char *value);
-
-static int set_priority(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
-                        const char *value)
-{
-    return setting_choice(cli, options, label, key, value, PRIORITIES);
-}
-
-static int set_network(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
-                       const char *value)
-{
-    return setting_choice(cli, options, label, key, value, NETWORKS);
-}
-
-static int set_source_changed(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
-                              const char *value)
-{
-    return setting_choice(cli, options, label, key, value, ON_CHANGE);
-}
-
-static int set_url(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
-                   const char *value)
-{
-    const char *complaint = url_complaint(value);
-
-    if (!complaint && url_keeps_names(value))
-        complaint = "it ends in /; name the file on the server, as no name is added to it here";
-    if (complaint)
-        return cli_fail(cli, EXIT_USAGE, "InvalidArgument", "the URL cannot be used: %s", complaint);
-    return setting_text(cli, options, label, key, value);
-}
-
-/* The settings that are no access options. FALLBACK: what KEY= means; "" = taken back; NULL = not possible. */
-static const struct {
-    const char *key;
-    setter_t set;
-    const char *fallback;
-} settings[] = {
-    {"priority", set_priority, "normal"},  {"url", set_url, NULL},
-    {"group", setting_text, "default"},    {"name", setting_text, NULL},
-    {"retry_delay", setting_duration, ""}, {"no_progress_timeout", setting_duration, ""},
-    {"fragment_size", setting_sizes, ""},  {"rate", setting_rate, ""},
-    {"not_before", setting_time, ""},      {"deadline", setting_time, ""},
-    {"window", setting_text, ""},          {"network", set_network, ""},
-    {"power", setting_power, ""},          {"source_changed", set_source_changed, ""},
-    {"on_success", setting_text, ""},      {"on_failure", setting_text, ""},
-};
-
-static void underscores(char *key)
-{
-    for (; *key != '\0'; key++)
-        if (*key == '-')
-            *key = '_';
-}
-
 static int fail_key(const struct cli *cli, const char *key)
 {
-    for (size_t i = 0; i < ELEMENTS(settings); i++)
-        if (word_is_near(key, settings[i].key))
-            return cli_fail(cli, EXIT_USAGE, "Usage", "there is no setting %s; did you mean %s?", key, settings[i].key);
+    for (size_t i = 0; i < job_settings_count; i++)
+        if (word_is_near(key, job_settings[i].key))
+            return cli_fail(cli, EXIT_USAGE, "Usage", "there is no setting %s; did you mean %s?", key,
+                            job_settings[i].key);
     for (size_t i = 0; i < access_options_count; i++)
         if (word_is_near(key, access_options[i].name))
             return cli_fail(cli, EXIT_USAGE, "Usage", "there is no setting %s; did you mean %s?", key,
@@ -96,22 +40,17 @@ static int take_setting(const struct cli *cli, bitsq_job_options *options, const
 {
     size_t length = strcspn(word, "=");
     const char *value = word + length + 1;
-    char label[LABEL_MAX], key[LABEL_MAX];
+    char label[SETTING_KEY_MAX], key[SETTING_KEY_MAX];
 
-    (void)snprintf(label, sizeof(label), "%.*s", (int)(length < LABEL_MAX ? length : LABEL_MAX - 1), word);
-    memcpy(key, label, sizeof(key));
-    underscores(key);
-    for (size_t i = 0; i < ELEMENTS(settings); i++) {
-        if (strcmp(settings[i].key, key) != 0)
-            continue;
-        if (*value == '\0' && !settings[i].fallback)
-            return cli_fail(cli, EXIT_USAGE, "Usage", "%s cannot be taken back; write %s=VALUE", label, label);
-        if (*value == '\0' && *settings[i].fallback == '\0')
-            return bitsq_job_options_reset(options, key) < 0 ? cli_fail_memory(cli) : 0;
-        return settings[i].set(cli, options, label, key, *value == '\0' ? settings[i].fallback : value);
-    }
+    (void)snprintf(label, sizeof(label), "%.*s", (int)(length < sizeof(label) ? length : sizeof(label) - 1), word);
+    (void)setting_key(label, key);
+    const struct job_setting *setting = job_setting_find(key);
+    if (setting && *value == '\0' && !setting->fallback)
+        return cli_fail(cli, EXIT_USAGE, "Usage", "%s cannot be taken back; write %s=VALUE", label, label);
+    if (setting && (*value != '\0' || *setting->fallback != '\0'))
+        return setting->set(cli, options, label, key, *value == '\0' ? setting->fallback : value);
     const struct access_option *option = access_option_find(key);
-    if (!option)
+    if (!setting && !option)
         return fail_key(cli, label);
     if (*value == '\0')
         return bitsq_job_options_reset(options, key) < 0 ? cli_fail_memory(cli) : 0;
@@ -163,7 +102,7 @@ int verb_set(struct cli *cli, int argc, char **argv)
         if (id != OPTION_URL_FILE)
             code = control_option(cli, &selection, id, value, &yes);
         else if ((code = url_read_file(cli, value, url)) == 0)
-            code = set_url(cli, options, "--url-file", "url", url);
+            code = setting_url(cli, options, "--url-file", "url", url);
     }
     const struct control control = {
         .done = "changed",

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/setting.h"
 
+#include "cli/upload.h"
+
 #include "base/moment.h"
 #include "base/parse.h"
 
@@ -171,4 +173,66 @@ int setting_flag(const struct cli *cli, bitsq_job_options *options, const char *
     if (value && parse_bool(value, &on) < 0)
         return cli_fail(cli, EXIT_USAGE, "Usage", "%s %s is neither yes nor no; use one of them", label, value);
     return bitsq_job_options_set_boolean(options, key, on) < 0 ? cli_fail_memory(cli) : 0;
+}
+
+static int set_priority(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                        const char *value)
+{
+    return setting_choice(cli, options, label, key, value, "|foreground|high|normal|low|");
+}
+
+int setting_network(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                    const char *value)
+{
+    return setting_choice(cli, options, label, key, value, "|any|unmetered|");
+}
+
+static int set_source_changed(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                              const char *value)
+{
+    return setting_choice(cli, options, label, key, value, "|fail|restart|");
+}
+
+int setting_url(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                const char *value)
+{
+    const char *complaint = url_complaint(value);
+
+    if (!complaint && url_keeps_names(value))
+        complaint = "it ends in /; name the file on the server, as no name is added to it here";
+    if (complaint)
+        return cli_fail(cli, EXIT_USAGE, "InvalidArgument", "the URL cannot be used: %s", complaint);
+    return setting_text(cli, options, label, key, value);
+}
+
+/* ---- the settings ---- */
+
+const struct job_setting job_settings[] = {
+    {"priority", set_priority, "normal"},  {"url", setting_url, NULL},
+    {"group", setting_text, "default"},    {"name", setting_text, NULL},
+    {"retry_delay", setting_duration, ""}, {"no_progress_timeout", setting_duration, ""},
+    {"fragment_size", setting_sizes, ""},  {"rate", setting_rate, ""},
+    {"not_before", setting_time, ""},      {"deadline", setting_time, ""},
+    {"window", setting_text, ""},          {"network", setting_network, ""},
+    {"power", setting_power, ""},          {"source_changed", set_source_changed, ""},
+    {"on_success", setting_text, ""},      {"on_failure", setting_text, ""},
+};
+
+const size_t job_settings_count = ELEMENTS(job_settings);
+
+const struct job_setting *job_setting_find(const char *key)
+{
+    for (size_t i = 0; i < ELEMENTS(job_settings); i++)
+        if (strcmp(job_settings[i].key, key) == 0)
+            return &job_settings[i];
+    return NULL;
+}
+
+const char *setting_key(const char *name, char key[static SETTING_KEY_MAX])
+{
+    (void)snprintf(key, SETTING_KEY_MAX, "%s", name);
+    for (char *at = key; *at != '\0'; at++)
+        if (*at == '-')
+            *at = '_';
+    return key;
 }

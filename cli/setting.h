@@ -7,6 +7,9 @@
 
 #include "cli/cli.h"
 
+typedef int (*setting_set_t)(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                             const char *value);
+
 int setting_text(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
                  const char *value);
 
@@ -35,9 +38,28 @@ int setting_power(const struct cli *cli, bitsq_job_options *options, const char 
 int setting_flag(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
                  const char *value);
 
-#define PRIORITIES "|foreground|high|normal|low|"
-#define NETWORKS   "|any|unmetered|"
-#define ON_CHANGE  "|fail|restart|"
+int setting_network(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                    const char *value);
+/* Of one file. */
+int setting_url(const struct cli *cli, bitsq_job_options *options, const char *label, const char *key,
+                const char *value);
+
+/* The key of NAME, which has - where keys have _. */
+#define SETTING_KEY_MAX 32
+const char *setting_key(const char *name, char key[static SETTING_KEY_MAX]);
+
+/* ---- what a job is queued with: long options of add, keys of set ---- */
+
+struct job_setting {
+    const char *key;
+    setting_set_t set;
+    const char *fallback; /* what KEY= means; "" = taken back; NULL = not possible */
+};
+extern const struct job_setting job_settings[];
+extern const size_t job_settings_count;
+
+/* NULL where there is none. */
+const struct job_setting *job_setting_find(const char *key);
 
 /* ---- how a job reaches its server: the same names in add, probe, set, D-Bus and the configuration ---- */
 
@@ -93,13 +115,9 @@ extern const size_t access_options_count;
 bool access_id_is_valid(int id);
 int access_id_set(const struct cli *cli, bitsq_job_options *options, int id, const char *value);
 
-/* By name, with - or _. NULL where there is none. */
-const struct access_option *access_option_find(const char *name);
+/* NULL where there is none. */
+const struct access_option *access_option_find(const char *key);
 
 /* VALUE is NULL for a flag that is just there. Relative paths become absolute. */
 int access_option_set(const struct cli *cli, bitsq_job_options *options, const struct access_option *option,
                       const char *label, const char *value);
-
-/* The key of OPTION: its name with _ for -. */
-#define ACCESS_KEY_MAX 32
-const char *access_option_key(const struct access_option *option, char key[static ACCESS_KEY_MAX]);
