@@ -387,6 +387,7 @@ static int run_holder(struct daemon *daemon)
             startup_report_address(address);
         if (daemon->error_fd >= 0)
             (void)close(TAKE_FD(daemon->error_fd));
+        tell_status(daemon); /* before READY=1: who starts it may end it then, and has seen one */
         (void)sd_notify(0, "READY=1");
         manager_set_settings(daemon->manager, &daemon->config.settings); /* makes the first scheduling decision due */
         r = sd_event_loop(daemon->event);

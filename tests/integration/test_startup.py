@@ -143,10 +143,10 @@ def test_a_daemon_of_a_notify_unit_says_when_it_is_ready_and_when_it_leaves(home
         said = notify.recv(4096).decode()
         while "READY=1" not in said:
             said += notify.recv(4096).decode()
+        assert "STATUS=" in said
         assert home.daemons[0].stop() == []
         while "STOPPING=1" not in said:
             said += notify.recv(4096).decode()
-    assert "STATUS=" in said
 
 
 def test_print_address_names_the_holder_or_says_that_there_is_none(home):
