@@ -81,6 +81,8 @@ bool mountpoint_may_explain(int error)
     case ENXIO:
     case ESTALE: /* as a server of files says it, or what speaks with one */
     case ENOTCONN:
+    case ECONNABORTED: /* ENOTCONN of what was asked before: so FUSE ends what its server will not answer any more */
+    case EHOSTDOWN:
     case ETIMEDOUT:
         return true;
     default:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A file system that does not answer holds no job, nobody who adds one, and no other job."""
+import os
 import signal
 import subprocess
 import time
@@ -29,9 +30,11 @@ class DeadShare:
         self.mount()
         home.wrapper = self.machine.prefix
 
-    def mount(self):
+    def mount(self, stop_at=None):
+        """With STOP_AT it stops itself as soon as somebody reads that far."""
+        env = {**os.environ, **({"SLOW_FS_STOP_AT": str(stop_at)} if stop_at else {})}
         self.process = subprocess.Popen([*self.machine.prefix, SLOW_FS, self.store, "0", self.place, "-f",
-                                         "-oattr_timeout=0,entry_timeout=0"], stderr=subprocess.PIPE, text=True)
+                                         "-oattr_timeout=0,entry_timeout=0"], env=env, stderr=subprocess.PIPE, text=True)
         mounts = f"/proc/{self.machine.holder.pid}/mounts"
 
         def is_there():
@@ -40,6 +43,17 @@ class DeadShare:
             with open(mounts, encoding="utf-8") as lines:
                 return f" {self.place} " in lines.read()
         poll(is_there, "it is mounted")
+
+    def unmount(self):
+        """It need not answer, nor live."""
+        self.machine.run("umount", "--lazy", str(self.place))
+        self.die()
+
+    def wait_stopped(self):
+        def has_stopped():
+            with open(f"/proc/{self.process.pid}/stat", encoding="utf-8") as stat:
+                return stat.read().rpartition(")")[2].split()[0] == "T"
+        poll(has_stopped, "somebody reads it that far")
 
     def put(self, size, name="file.bin"):
         self.home.file(f"store/{name}", size=size)
@@ -130,15 +144,32 @@ def test_whoever_adds_a_file_that_cannot_be_looked_at_is_told(home, share):
     bus.add(source, "http://127.0.0.1:9/target", hold=True)
 
 
+def resumes_once_it_is_back(share, server, bus, job):
+    poll(lambda: bus.job(job)["State"] == "failed" or "is not mounted" in str(bus.job(job)["Error"]), "it was noticed")
+    shown = bus.job(job)
+    assert shown["State"] == "retrying" and "is not mounted" in shown["Error"][2], shown
+    share.unmount()
+    share.mount()
+    assert bus.wait(job, "done", "failed")["State"] == "done", shown
+    assert (server.root / "target").read_bytes() == (share.store / "file.bin").read_bytes()
+
+
 def test_a_job_waits_where_what_serves_its_file_system_has_died(home, serve, share):
     server = serve("--fault", "fragment: ack-delay 30ms")
     bus = config(home, **{**SMALL, "RetryDelayMax": "1d"}).bus
     job = bus.add(share.put(60 * FS), server.url + "/target")
     poll(lambda: len(server.requests("fragment")) > 2, "it is under way")
     share.die()
-    shown = bus.wait(job, "retrying", "failed")
-    assert shown["State"] == "retrying" and "is not mounted" in shown["Error"][2], shown
-    share.machine.run("umount", "--lazy", str(share.place))
-    share.mount()
-    assert bus.wait(job, "done", "failed")["State"] == "done", home.logs()
-    assert (server.root / "target").read_bytes() == (share.store / "file.bin").read_bytes()
+    resumes_once_it_is_back(share, server, bus, job)
+
+
+def test_a_job_waits_where_what_serves_its_file_system_dies_while_it_is_read(home, serve, share):
+    """What was asked before ends with ECONNABORTED, what is asked then with ENOTCONN."""
+    server = serve()
+    bus = config(home, **SMALL).bus
+    share.unmount()
+    share.mount(stop_at=20 * FS)
+    job = bus.add(share.put(60 * FS), server.url + "/target")
+    share.wait_stopped()
+    share.die()
+    resumes_once_it_is_back(share, server, bus, job)
