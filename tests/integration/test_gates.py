@@ -112,6 +112,8 @@ def test_a_rate_is_told_and_holds_nobody(home):
     is_open, _, text, _ = explain(bus, job)["rate"]
     assert is_open and text == "at most 200 kB/s for this job"
     assert why(home, job)[0]["rate"] == ["open", "-", "-", text]
+    row = next(row for row in home.bitsq("why", "--json", str(job)).json["jobs"][0]["gates"] if row["gate"] == "rate")
+    assert row["open"] is True and row["why"] == text
 
 
 def test_run_passes_every_gate_once(home, serve):
