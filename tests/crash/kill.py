@@ -29,7 +29,7 @@ from support.wait import poll  # noqa: E402
 FRAGMENT_MIN, FRAGMENT_MAX = 5 * 1024, 1024 * 1024
 SOURCE_MAX = 6 * 1024 * 1024
 CONFIG = {"FragmentMin": FRAGMENT_MIN, "FragmentMax": FRAGMENT_MAX, "RetryDelay": "50ms", "RetryDelayMax": "200ms",
-          "MaxActive": 8, "MaxActivePerHost": 8}
+          "MaxActive": 8, "MaxActivePerHost": 8, "RetainJobs": 0}  # a job that is not listed any more counts as lost
 KILLS_A_PHASE = 50
 SLOWLY = "fragment: rate 2Mi; ack-delay 3ms"  # so that a kill meets many uploads on their way
 SERVERS = [("--mode", mode, "--partial", partial) for mode in ("msdn", "spec") for partial in ("keep", "discard")]
