@@ -15,6 +15,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #define OPEN_FLAGS       (O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
@@ -145,6 +146,14 @@ ssize_t file_read(int fd, uint64_t offset, void *buffer, size_t length)
         have += (size_t)n;
     }
     return (ssize_t)have;
+}
+
+ssize_t file_read_cached(int fd, uint64_t offset, void *buffer, size_t length)
+{
+    struct iovec place = {.iov_base = buffer, .iov_len = length};
+
+    ssize_t n = preadv2(fd, &place, 1, (off_t)offset, RWF_NOWAIT);
+    return n < 0 ? -errno : n;
 }
 
 /* Pages in memory of LENGTH bytes at OFFSET. mincore(2) looks without bringing any in. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The calls on a user's file. All of them may block: on pool threads only. */
+/* The calls on a user's file. All of them but file_read_cached() may block: on pool threads only. */
 #pragma once
 
 #include "core/ident.h"
@@ -24,6 +24,13 @@ int file_is_at(const char *path, const struct source_identity *identity);
 
 /* Reads LENGTH bytes, less only at the end of the file. Returns their number. */
 ssize_t file_read(int fd, uint64_t offset, void *buffer, size_t length);
+
+/*
+ * Reads what is in memory already of LENGTH bytes, at most up to the first that is not, and waits for nothing: also on
+ * the loop. >0 bytes, 0 at the end of the file, or a negative errno: -EAGAIN where nothing of it is in memory,
+ * -EOPNOTSUPP where its file system cannot say so (tmpfs, FUSE, most network file systems).
+ */
+ssize_t file_read_cached(int fd, uint64_t offset, void *buffer, size_t length);
 
 /* Whether a good part of the pages from BEGIN to END are in memory already: somebody else uses them. */
 bool file_is_cached(int fd, uint64_t begin, uint64_t end);

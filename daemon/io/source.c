@@ -7,6 +7,10 @@
  *
  * At most one call of a source is in the pool at a time, so that a file on a slow file system takes one thread. While
  * it runs, the descriptor and the chunk that is being filled are the thread's.
+ *
+ * What somebody keeps in memory needs neither thread nor ring: once the first read of a window has found that it is
+ * there, the rest is read on the loop, straight into the buffer of whoever takes it, up to the first byte that would
+ * have to be waited for. From there on it goes on as any other.
  */
 #include "io/source.h"
 
@@ -69,6 +73,8 @@ struct source {
     uint64_t generation; /* a read of an earlier one is thrown away */
     uint64_t offset, length;
     uint64_t next_copy, next_read;
+    bool is_direct;    /* what the ring does not have is read on the loop */
+    bool never_direct; /* its file system cannot say what is in memory */
     bool starved;
     int error;
     struct source_chunk chunks[IO_CHUNKS_AHEAD];
@@ -239,6 +245,8 @@ static void proceed(struct source *source)
         return;
     if (source->check_done)
         submit(source, SOURCE_CALL_CHECK);
+    else if (source->is_direct)
+        return;
     else if (source->error == 0 && source->next_read < source->length && source->count < IO_CHUNKS_AHEAD)
         begin_read(source);
 }
@@ -264,6 +272,8 @@ static void finish_read(struct source *source)
     }
     if (current)
         source->error = source->result;
+    if (current && source->result == 0 && source->read_offset == source->offset)
+        source->is_direct = !source->drops_pages && !source->never_direct;
     proceed(source);
     if (source->error != 0 || (current && source->starved)) {
         source->starved = false;
@@ -373,6 +383,7 @@ static void begin_window(struct source *source)
     source->first = source->count = 0;
     source->starved = false;
     source->error = 0;
+    source->is_direct = false;
     proceed(source);
 }
 
@@ -405,6 +416,22 @@ static size_t take_bytes(struct source *source, unsigned char *buffer, size_t si
     return bytes;
 }
 
+/* Behind what the ring had. Where it cannot, for whatever reason, a thread reads on, and tells. */
+static size_t read_direct(struct source *source, unsigned char *buffer, size_t size)
+{
+    uint64_t left = source->length - source->next_read;
+    ssize_t n = -EBUSY;
+
+    if (left == 0)
+        return 0;
+    if (!source->busy)
+        n = file_read_cached(source->fd, source->offset + source->next_read, buffer, size < left ? size : (size_t)left);
+    source->never_direct |= n == -EOPNOTSUPP;
+    source->is_direct = n > 0;
+    source->next_read += n > 0 ? (uint64_t)n : 0;
+    return n > 0 ? (size_t)n : 0;
+}
+
 ssize_t source_read(struct source *source, uint64_t offset, void *buffer, size_t size)
 {
     size_t copied = 0;
@@ -414,6 +441,8 @@ ssize_t source_read(struct source *source, uint64_t offset, void *buffer, size_t
     assert(offset == source->next_copy);
     while (copied < size && source->count > 0)
         copied += take_bytes(source, (unsigned char *)buffer + copied, size - copied);
+    if (source->is_direct && copied < size)
+        copied += read_direct(source, (unsigned char *)buffer + copied, size - copied);
     source->next_copy += copied;
     proceed(source);
     if (copied > 0)

@@ -5,10 +5,12 @@
 #include "io_fixture.h"
 #include "support/unit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 struct fixture {
@@ -105,6 +107,89 @@ static void read_all(struct fixture *f, const char *path)
     free(buffer);
 }
 
+static void read_whole(const char *path)
+{
+    char *block = malloc(MIB);
+
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && block);
+    while (read(fd, block, MIB) > 0)
+        ;
+    (void)close(fd);
+    free(block);
+}
+
+/* Whether the file system of PATH can say what is in memory without reading it. */
+static bool can_say(const char *path)
+{
+    char byte;
+    struct iovec place = {.iov_base = &byte, .iov_len = 1};
+
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    ssize_t n = preadv2(fd, &place, 1, 0, RWF_NOWAIT);
+    assert_true(n == 1 || errno == EOPNOTSUPP);
+    (void)close(fd);
+    return n == 1;
+}
+
+/* Bytes that can be had of a window of LENGTH without another turn of the loop, once its first have come. */
+static uint64_t read_in_one_turn(struct fixture *f, const char *path, uint64_t length)
+{
+    unsigned char *buffer = malloc(IO_CHUNK_BYTES);
+    uint64_t at = 0;
+    ssize_t n;
+
+    assert_non_null(buffer);
+    assert_int_equal(source_new(f->base.io, path, NULL, &f->source), 0);
+    check(f);
+    assert_int_equal(source_window(f->source, 0, length, on_ready, f), 0);
+    assert_int_equal(source_read(f->source, 0, buffer, 1), 0);
+    io_fixture_run(&f->base, &f->ready);
+    while ((n = source_read(f->source, at, buffer, IO_CHUNK_BYTES)) > 0)
+        at += (uint64_t)n;
+    assert_int_equal(n, 0);
+    f->source = source_free(f->source);
+    free(buffer);
+    return at;
+}
+
+static void what_others_keep_in_memory_is_read_without_a_thread(void **state)
+{
+    struct fixture f = {0};
+
+    (void)state;
+    io_fixture_begin(&f.base);
+    char *path = large_file_on_disk();
+    read_whole(path);
+    bool is_possible = can_say(path);
+    uint64_t length = is_possible ? read_in_one_turn(&f, path, LARGE_BYTES) : 0;
+    (void)unlink(path);
+    free(path);
+    io_fixture_finish(&f.base);
+    if (!is_possible)
+        skip();
+    assert_int_equal(length, LARGE_BYTES);
+}
+
+/* The loop would stand still for the disk. */
+static void what_is_not_in_memory_is_left_to_a_thread(void **state)
+{
+    struct fixture f = {0};
+
+    (void)state;
+    io_fixture_begin(&f.base);
+    char *path = large_file_on_disk();
+    bool can_go = count_cached(path) == 0;
+    uint64_t length = read_in_one_turn(&f, path, LARGE_BYTES);
+    (void)unlink(path);
+    free(path);
+    io_fixture_finish(&f.base);
+    if (!can_go)
+        skip();
+    assert_int_equal(length, IO_CHUNK_BYTES);
+}
+
 static void a_file_that_was_not_in_memory_leaves_it_as_it_was(void **state)
 {
     struct fixture f = {0};
@@ -133,18 +218,13 @@ static void a_file_that_others_keep_in_memory_stays_there(void **state)
 
     (void)state;
     io_fixture_begin(&f.base);
-    char *path = large_file_on_disk(), *block = malloc(MIB);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    assert_true(fd >= 0 && block);
-    while (read(fd, block, MIB) > 0)
-        ;
-    (void)close(fd);
+    char *path = large_file_on_disk();
+    read_whole(path);
     size_t before = count_cached(path);
     read_all(&f, path);
     size_t after = count_cached(path);
     (void)unlink(path);
     assert_in_range(after, before - before / 16, LARGE_BYTES / 4096); /* the machine may need some of them */
-    free(block);
     free(path);
     io_fixture_finish(&f.base);
 }
@@ -174,6 +254,8 @@ static void a_file_that_is_in_memory_in_part_stays_so(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(what_others_keep_in_memory_is_read_without_a_thread),
+    cmocka_unit_test(what_is_not_in_memory_is_left_to_a_thread),
     cmocka_unit_test(a_file_that_was_not_in_memory_leaves_it_as_it_was),
     cmocka_unit_test(a_file_that_others_keep_in_memory_stays_there),
     cmocka_unit_test(a_file_that_is_in_memory_in_part_stays_so),
