@@ -2,10 +2,13 @@
 """One large file over loopback: bitsq add --wait against curl -T of the same file to the same server.
 
 Pairs are interleaved, and every other pair begins with the other program. The time of bitsq is from the start of the
-command to its end, its processor time that of the command and of the daemon.
+command to its end, its processor time that of the command and of the daemon. The file is on a disk and in memory, where
+its pages have been written out; what arrives goes to a folder of its own.
 """
+import os
 import subprocess
 import time
+from pathlib import Path
 
 import common
 
@@ -45,16 +48,18 @@ def main(name, description, target, prepare):
     arguments = common.parser(description)
     arguments.add_argument("--mib", type=int, default=4096, help="size of the file (%(default)s)")
     arguments.add_argument("--pairs", type=int, default=11, help="how many (%(default)s)")
+    arguments.add_argument("--source-folder", type=Path, default=Path("/var/tmp"), help="where the file is (%(default)s)")
     options = arguments.parse_args()
     common.enter_namespace(options)
     programs = common.Programs(options)
-    figures = common.Figures(name, options, mib=options.mib, pairs=options.pairs, medium=str(options.folder),
-                             network="loopback, cubic")
-    with common.folder_in(options.folder) as folder:
+    figures = common.Figures(name, options, mib=options.mib, pairs=options.pairs, medium=str(options.source_folder),
+                             arrives=str(options.folder), network="loopback, cubic")
+    with common.folder_in(options.folder) as folder, common.folder_in(options.source_folder) as source_folder:
         of_server, of_curl, of_bitsq = prepare(folder)
         with common.server(programs, folder / "root", *of_server) as (url, _), common.Daemon(programs, folder) as daemon:
-            source = folder / "source"
+            source = source_folder / "source"
             common.make_file(source, options.mib * common.MIB)
+            os.sync()
             runs = {"curl": lambda target: measure_curl(url, source, target, of_curl),
                     "bitsq": lambda target: measure_bitsq(daemon, url, source, target, of_bitsq)}
             times = measure_pairs(options, folder / "root", runs)
