@@ -13,19 +13,6 @@
 
 typedef int (*append_t)(sd_bus_message *message, const void *data);
 
-/* Sends one signal to every connection. PROGRESS: only to those that asked, and that keep up. */
-static void broadcast(struct bus_server *server, const char *member, append_t append, const void *data, bool progress);
-
-static int emit(struct peer *peer, const char *member, append_t append, const void *data)
-{
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
-
-    int r = sd_bus_message_new_signal(peer->bus, &message, BITSQ_DBUS_PATH, MANAGER_INTERFACE, member);
-    if (r >= 0)
-        r = append(message, data);
-    return r < 0 ? r : sd_bus_send(peer->bus, message, NULL);
-}
-
 static bool wants(struct peer *peer, bool progress)
 {
     uint64_t queued = 0;
@@ -36,16 +23,42 @@ static bool wants(struct peer *peer, bool progress)
     return peer->subscribed && queued <= BUS_QUEUE_DROP;
 }
 
+/* What is sent to many is built once, and the same message goes to each: sd-bus gives no serial twice for that. */
+struct broadcast {
+    const char *member;
+    append_t append;
+    const void *data;
+    sd_bus_message *message;
+};
+
+static int emit(struct broadcast *broadcast, struct peer *peer)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+    int r = 0;
+
+    if (!broadcast->message) {
+        r = sd_bus_message_new_signal(peer->bus, &message, BITSQ_DBUS_PATH, MANAGER_INTERFACE, broadcast->member);
+        if (r >= 0)
+            r = broadcast->append(message, broadcast->data);
+        if (r >= 0)
+            broadcast->message = TAKE_PTR(message);
+    }
+    return r < 0 ? r : sd_bus_send(peer->bus, broadcast->message, NULL);
+}
+
+/* Sends one signal to every connection that wants it. PROGRESS: only to those that asked, and that keep up. */
 static void broadcast(struct bus_server *server, const char *member, append_t append, const void *data, bool progress)
 {
+    struct broadcast broadcast = {.member = member, .append = append, .data = data};
     struct peer *peer;
 
     TAILQ_FOREACH (peer, &server->peers, entry)
         if (!peer_is_stuck(peer) && wants(peer, progress))
-            (void)emit(peer, member, append, data);
+            (void)emit(&broadcast, peer);
     TAILQ_FOREACH (peer, &server->brokers, entry)
         if (peer->bus && peer->owns_name && wants(peer, progress))
-            (void)emit(peer, member, append, data);
+            (void)emit(&broadcast, peer);
+    sd_bus_message_unref(broadcast.message);
 }
 
 static int append_id(sd_bus_message *message, const void *data)
