@@ -424,6 +424,7 @@ typedef enum bitsq_event_type {
 
 /* Asks for progress events too; the others come without. Lasts as long as the connection. */
 int bitsq_client_subscribe(bitsq_client *client);
+/* No more events, of whatever kind, until it subscribes again: for whoever only adds jobs, and many of them. */
 int bitsq_client_unsubscribe(bitsq_client *client);
 
 /*

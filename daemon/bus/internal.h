@@ -35,6 +35,7 @@ struct peer {
     uid_t uid; /* private socket: from the kernel at accept */
     bool is_broker;
     bool subscribed;           /* wants Progress */
+    bool unsubscribed;         /* private socket: wants no signal at all */
     bool begun;                /* private socket: authenticated, and asked for what came with that */
     bool doomed;               /* to be freed at the end of this turn */
     sd_bus_track *subscribers; /* message bus */

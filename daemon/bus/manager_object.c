@@ -342,6 +342,7 @@ int manager_method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *er
             return r;
     }
     peer->subscribed = true;
+    peer->unsubscribed = false;
     peer_update_subscriptions(peer->server);
     return sd_bus_reply_method_return(m, "t", manager_revision(manager_of(peer)));
 }
@@ -353,8 +354,10 @@ int manager_method_unsubscribe(sd_bus_message *m, void *userdata, sd_bus_error *
     (void)error;
     if (peer->is_broker && peer->subscribers)
         (void)sd_bus_track_remove_sender(peer->subscribers, m);
-    if (!peer->is_broker)
+    if (!peer->is_broker) {
         peer->subscribed = false;
+        peer->unsubscribed = true;
+    }
     peer_update_subscriptions(peer->server);
     return sd_bus_reply_method_return(m, NULL);
 }

@@ -17,6 +17,8 @@ static bool wants(struct peer *peer, bool progress)
 {
     uint64_t queued = 0;
 
+    if (peer->unsubscribed)
+        return false;
     if (!progress)
         return true;
     (void)sd_bus_get_n_queued_write(peer->bus, &queued);
@@ -209,7 +211,7 @@ static void emit_manager_properties(struct bus_server *server, char **names)
     struct peer *peer;
 
     TAILQ_FOREACH (peer, &server->peers, entry)
-        if (!peer_is_stuck(peer))
+        if (!peer_is_stuck(peer) && wants(peer, false))
             (void)sd_bus_emit_properties_changed_strv(peer->bus, BITSQ_DBUS_PATH, MANAGER_INTERFACE, names);
     TAILQ_FOREACH (peer, &server->brokers, entry)
         if (peer->bus && peer->owns_name)

@@ -6,6 +6,7 @@ import pytest
 
 from support import tree
 from support.bus import BusError
+from support.peer import Peer
 
 EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
 CONTRACT = {"org.bitsq1.Manager": "dbus/org.bitsq1.Manager.xml", "org.bitsq1.Job": "dbus/org.bitsq1.Job.xml"}
@@ -151,3 +152,26 @@ def test_a_client_may_only_ask_for_what_a_verb_allows_in_a_state(home):
     with pytest.raises(BusError) as error:
         bus.verb(job, "Remove")
     assert error.value.name in ("NoSuchJob", "UnknownObject", "UnknownMethod")
+
+
+def test_over_the_private_socket_each_is_told_of_every_job_until_it_unsubscribes(home):
+    """No bus stands between, which would pick what each has asked for. An answer comes behind what was sent before it."""
+    bus = home.daemon().bus
+    source = home.file(size=10)
+    peers = [Peer((home.state / "address").read_text().strip()) for _ in range(3)]
+
+    def told():
+        """Which of the jobs that are added meanwhile each of them hears of."""
+        job = bus.add(source, "http://127.0.0.1:9/x", hold=True)
+        heard = [peer.call("org.freedesktop.DBus.Peer", "Ping") for peer in peers]
+        return [sum(b"JobAdded" in message and f"/jobs/{job}\0".encode() in message for message in messages)
+                for messages in heard]
+    for peer in peers:
+        peer.call("org.freedesktop.DBus.Peer", "Ping")
+    assert told() == [1, 1, 1]
+    peers[1].call("org.bitsq1.Manager", "Unsubscribe")
+    assert told() == [1, 0, 1]
+    peers[1].call("org.bitsq1.Manager", "Subscribe", "a{sv}", bytes(8))
+    assert told() == [1, 1, 1]
+    for peer in peers:
+        peer.close()

@@ -33,6 +33,29 @@ class Peer:
         self.socket.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
         assert self.socket.recv(4096).startswith(b"OK ")
         self.socket.sendall(b"BEGIN\r\n")
+        self.serial = 0
+
+    def _read(self, count):
+        data = b""
+        while len(data) < count:
+            piece = self.socket.recv(count - len(data))
+            assert piece, "the daemon hung up"
+            data += piece
+        return data
+
+    def call(self, interface, member, signature="", body=b""):
+        """Calls a method of the manager, and returns the messages that came before its answer."""
+        self.serial += 1
+        self.socket.sendall(method_call(self.serial, "/org/bitsq1", interface, member, signature, body))
+        before = []
+        while True:
+            head = self._read(16)
+            body_bytes, _, fields_bytes = struct.unpack("<III", head[4:])
+            rest = self._read(fields_bytes + -fields_bytes % 8 + body_bytes)
+            assert head[1] != 3, rest
+            if head[1] == 2:
+                return before
+            before.append(head + rest)
 
     def flood(self, message, count):
         """Sends MESSAGE up to COUNT times without reading; returns how often it went out before nothing moved."""
