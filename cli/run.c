@@ -43,8 +43,11 @@ static int split(const struct cli *cli, char *list, const char *names[static IGN
     return count > 0 ? 0 : cli_fail(cli, EXIT_USAGE, "Usage", "--ignore names no gate; leave it out to pass them all");
 }
 
-/* What still holds it back though some gates were passed: whoever wanted it to run now should hear. */
-static void warn_of_others(struct cli *cli, uint64_t id, const char *const *ignored)
+/*
+ * What still holds it back though some gates were passed: whoever wanted it to run now should hear. That it has no slot
+ * yet is no news, as it has been there for a moment only.
+ */
+static void warn_of_others(struct cli *cli, uint64_t id)
 {
     _cleanup_(bitsq_gates_free_p) bitsq_gates *gates = NULL;
     const char *name;
@@ -52,13 +55,9 @@ static void warn_of_others(struct cli *cli, uint64_t id, const char *const *igno
 
     if (bitsq_client_explain(cli->client, id, &gates) < 0)
         return;
-    for (size_t i = 0; bitsq_gates_get(gates, i, &name, &is_open, NULL, NULL); i++) {
-        bool passed = false;
-        for (size_t j = 0; ignored[j] && !passed; j++)
-            passed = strcmp(ignored[j], name) == 0;
-        if (!is_open && !passed)
+    for (size_t i = 0; bitsq_gates_get(gates, i, &name, &is_open, NULL, NULL); i++)
+        if (!is_open && strcmp(name, "slot") != 0)
             cli_note(cli, "job %" PRIu64 " still waits: %s", id, bitsq_gates_get_text(gates, i));
-    }
 }
 
 int verb_run(struct cli *cli, int argc, char **argv)
@@ -93,6 +92,6 @@ int verb_run(struct cli *cli, int argc, char **argv)
         json_print(answer);
     }
     if (list)
-        warn_of_others(cli, id, ignored);
+        warn_of_others(cli, id);
     return EXIT_OK;
 }

@@ -93,6 +93,7 @@ struct gate_world {
 /* Of one lane or job: which are closed, since when, and when each may be otherwise (USEC_INFINITY = nobody knows). */
 struct gate_states {
     uint32_t closed;
+    uint32_t passed; /* of one job: these would be closed, but a person sends it past them; nothing is told of when */
     uint64_t since_usec[GATES];
     uint64_t until_usec[GATES];
 };

@@ -139,6 +139,18 @@ static void close_gate(struct gate_states *states, enum gate gate, uint64_t sinc
     states->until_usec[gate] = until_usec;
 }
 
+static void pass_gates(struct gate_states *states, uint32_t ignored)
+{
+    states->passed = states->closed & ignored;
+    states->closed &= ~ignored;
+    for (size_t i = 0; i < GATES; i++) {
+        if (!(states->passed & GATE_BIT(i)))
+            continue;
+        states->since_usec[i] = 0;
+        states->until_usec[i] = USEC_INFINITY;
+    }
+}
+
 /* A job that waits for its next attempt says behind which gate by what its last attempt failed at. */
 static enum gate gate_of_failure(const struct failure *failure)
 {
@@ -161,8 +173,7 @@ void manager_job_gates(struct manager *manager, const struct job *job, const str
                    job->next_attempt_usec);
     else if (!runner && destination_is_down(manager, job->host, &since, &probe))
         close_gate(&states, GATE_RETRY, since, probe);
-    if (runner)
-        states.closed &= ~runner->ignored;
+    pass_gates(&states, runner ? runner->ignored : schedule_ignored(manager, job->id));
     if (states.closed == 0 && !runner)
         close_gate(&states, GATE_SLOT, job_due_usec(job), USEC_INFINITY);
     *ret = states;

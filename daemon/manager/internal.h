@@ -260,6 +260,8 @@ void manager_runner_started(struct manager *manager, struct runner *runner);
 int schedule_run(struct manager *manager);
 /* The job is to run past the gates in IGNORED, once. False where too many others are. */
 bool schedule_force(struct manager *manager, uint64_t id, uint32_t ignored);
+/* Those gates of a job that has not started since; 0 = none. */
+uint32_t schedule_ignored(struct manager *manager, uint64_t id);
 
 /* mounts.c: a job waits for the file system that was mounted at PATH. */
 void manager_note_away(struct manager *manager, const char *path);

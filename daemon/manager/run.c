@@ -24,13 +24,25 @@ static int fault_full(struct manager_error *error)
                              FORCED_JOBS_MAX);
 }
 
+/* What it waits for is another gate from now on. */
+static bool force(struct manager *manager, uint64_t id, uint32_t ignored)
+{
+    _cleanup_(job_free_p) struct job *job = NULL;
+
+    if (!schedule_force(manager, id, ignored))
+        return false;
+    if (store_get(manager->store, id, &job) >= 0)
+        manager_shown_changed(manager, job);
+    return true;
+}
+
 static void on_resumed(void *userdata, const struct manager_result *result)
 {
     struct running *running = userdata;
     struct manager_result answer = *result;
 
     if (result->error.fault == FAULT_NONE && result->failed == 0 &&
-        !schedule_force(running->manager, running->id, running->ignored))
+        !force(running->manager, running->id, running->ignored))
         (void)fault_full(&answer.error);
     running->done(running->userdata, &answer);
     free(running);
@@ -69,7 +81,7 @@ int manager_run_job(struct manager *manager, uid_t caller, const struct job *job
         return fault_full(ret_error);
     if (job->state == JOB_PAUSED)
         return resume_first(manager, caller, job, ignored, done, userdata, ret_error);
-    (void)schedule_force(manager, job->id, ignored);
+    (void)force(manager, job->id, ignored);
     done(userdata, &result);
     return 0;
 }

@@ -152,7 +152,7 @@ static void forget_forced(struct manager *manager, size_t index)
 }
 
 /* Whether the job that a person wants to run can be tried: only what they did not say to ignore holds it back. */
-static int add_forced(struct gathering *gathering, const struct forced_job *forced, const struct job *job)
+static int add_forced(struct gathering *gathering, const struct job *job)
 {
     struct manager *manager = gathering->manager;
     struct store_lane stored = {.owner = job->owner, .priority = job->priority, .policy = job->options.policy};
@@ -164,7 +164,7 @@ static int add_forced(struct gathering *gathering, const struct forced_job *forc
         !text_copy(stored.host, sizeof(stored.host), job->host))
         return 0;
     manager_job_gates(manager, job, NULL, &policy, &gates);
-    if ((gates.closed & ~forced->ignored & ~GATES_OF_TURN & ~GATE_BIT(GATE_DISK)) != 0)
+    if ((gates.closed & ~GATES_OF_TURN & ~GATE_BIT(GATE_DISK)) != 0)
         return 0;
     int r = keep_lane(gathering, &stored, &lane);
     if (r < 0)
@@ -191,7 +191,7 @@ static int gather_forced(struct gathering *gathering)
             return r;
         /* One that was paused becomes ready with the verb that is still on its way to the disk. */
         if (job_state_is_runnable(job->state) && !manager_find_runner(manager, job->id))
-            r = add_forced(gathering, &manager->forced[i], job);
+            r = add_forced(gathering, job);
         i++;
     }
     return r;
@@ -417,6 +417,13 @@ bool schedule_force(struct manager *manager, uint64_t id, uint32_t ignored)
     *forced = (struct forced_job){.id = id, .ignored = ignored};
     manager_reschedule(manager);
     return true;
+}
+
+uint32_t schedule_ignored(struct manager *manager, uint64_t id)
+{
+    const struct forced_job *forced = find_forced(manager, id);
+
+    return forced ? forced->ignored : 0;
 }
 
 static void spare_free(struct manager *manager, struct spare_connection *spare)

@@ -127,6 +127,26 @@ def test_run_passes_every_gate_once(home, serve):
     assert home.bitsq("wait", str(job)).code == 0
 
 
+def test_what_run_has_passed_is_no_reason_any_more(home, serve):
+    """A job that was sent past its hours and finds no slot waits for that, and nobody is told of the hours."""
+    server = serve("--fault", "fragment: stall")
+    bus, source = home.daemon().bus, home.file(size=1000)
+    assert home.bitsq("group", "set", "one", "parallel=1").code == 0
+    first = bus.add(source, server.url + "/x", group="one")
+    bus.wait(first, "transferring")
+    job = bus.add(source, server.url + "/y", group="one", window=hours_from_now(2, 3),
+                  not_before=int((time.time() + HOUR) * 1e6))
+    assert bus.job(job)["State"] == "blocked" and set(bus.job(job)["Gates"]) == {"time", "window"}
+    assert home.bitsq("run", str(job)).code == 0
+    shown, until = agree(home, bus, job, "slot", "1 of 1 slots in use for the group one", f"bitsq set {job} priority=high")
+    assert shown["State"] == "queued" and shown["Because"].startswith("1 of 1 slots") and until == 0
+    for gate in ("time", "window"):
+        assert explain(bus, job)[gate][:3] == (True, 0, "closed, but bitsq run sends it past")
+        assert why(home, job)[0][gate] == ["open", "-", "-", "closed, but bitsq run sends it past"]
+    bus.verb(first, "Cancel")
+    bus.wait(job, "transferring")
+
+
 def test_run_passes_the_gates_that_are_named_and_says_what_is_left(home, serve):
     bus = home.daemon().bus
     server = serve()
