@@ -2,8 +2,8 @@
 /*
  * Why jobs wait: the gates of core/gates.h, fed with what the manager knows of the world, and put into words.
  *
- *   sense ──▶ manager_look() ──▶ struct gate_world ─┐
- *   configuration, group, job ──▶ gate_policy ────┴─▶ gates_of_lane() ──▶ scheduler, `why`, lists
+ *   sense ──▶ manager_look() ──▶ struct gate_world ┐
+ *   configuration, group, job ──▶ gate_policy ─────┴─▶ gates_of_lane() ──▶ scheduler, `why`, lists
  */
 #pragma once
 
