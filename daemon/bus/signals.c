@@ -83,6 +83,7 @@ static void on_removed(void *userdata, uint64_t id)
 }
 
 struct change {
+    struct manager *manager;
     const struct job *job;
     struct manager_view view;
 };
@@ -111,7 +112,8 @@ static int append_change(sd_bus_message *message, const void *data)
             r = sd_bus_message_close_container(message);
     }
     if (r >= 0 && job->state == JOB_RETRYING)
-        r = sd_bus_message_append(message, "{sv}", "next_attempt", "t", job->next_attempt_usec);
+        r = sd_bus_message_append(message, "{sv}", "next_attempt", "t",
+                                  manager_wall_usec(change->manager, job->next_attempt_usec));
     return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
@@ -132,7 +134,7 @@ static void emit_properties(struct bus_server *server, uint64_t id)
 static void on_changed(void *userdata, const struct job *job)
 {
     struct bus_server *server = userdata;
-    struct change change = {.job = job};
+    struct change change = {.manager = server->manager, .job = job};
 
     manager_describe(server->manager, job, &change.view);
     broadcast(server, MANAGER_SIGNAL_JOB_STATE_CHANGED, append_change, &change, false);

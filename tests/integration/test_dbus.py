@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The D-Bus interface as a caller meets it, against the contract in dbus/."""
+import struct
+import time
 import xml.etree.ElementTree as ET
 
 import pytest
 
 from support import tree
 from support.bus import BusError
+from support.clock import Clock
 from support.peer import Peer
 
 EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
@@ -175,3 +178,22 @@ def test_over_the_private_socket_each_is_told_of_every_job_until_it_unsubscribes
     assert told() == [1, 1, 1]
     for peer in peers:
         peer.close()
+
+
+def test_a_signal_tells_the_next_attempt_as_the_property_does(home, serve):
+    """By the clock on the wall, also where that was set while another job waits."""
+    clock = Clock(home)
+    first, second = (serve("--fault", "create: status 503; retry-after 3600") for _ in range(2))
+    bus = home.daemon().bus
+    source = home.file(size=10)
+    bus.wait(bus.add(source, first.url + "/a"), "retrying")
+    clock.step(2)
+    peer = Peer((home.state / "address").read_text().strip())
+    peer.call("org.freedesktop.DBus.Peer", "Ping")
+    job = bus.add(source, second.url + "/a")
+    shown = bus.wait(job, "retrying")
+    assert shown["NextAttempt"] / 1e6 > time.time() + 86400
+    heard = [message for message in peer.call("org.freedesktop.DBus.Peer", "Ping")
+             if b"JobStateChanged" in message and b"next_attempt" in message and f"/jobs/{job}\0".encode() in message]
+    peer.close()
+    assert len(heard) == 1 and struct.pack("<Q", shown["NextAttempt"]) in heard[0]
