@@ -44,18 +44,6 @@ _public_ bitsq_daemon *bitsq_daemon_free(bitsq_daemon *daemon)
     return NULL;
 }
 
-static int read_text(sd_bus_message *m, char **place)
-{
-    const char *text;
-
-    int r = sd_bus_message_read(m, "v", "s", &text);
-    if (r < 0)
-        return r;
-    free(*place);
-    *place = strdup(text);
-    return *place ? 0 : -ENOMEM;
-}
-
 static int read_degraded(sd_bus_message *m, bitsq_daemon *daemon)
 {
     const char *sentence;
@@ -77,25 +65,21 @@ static int read_degraded(sd_bus_message *m, bitsq_daemon *daemon)
     return sd_bus_message_exit_container(m);
 }
 
+static const struct plain_value network[] = {
+    {"connected", "b", offsetof(bitsq_daemon, is_connected)},
+    {"device", "s", offsetof(bitsq_daemon, network_device)},
+    {"connectivity", "s", offsetof(bitsq_daemon, connectivity)},
+    {"metered", "s", offsetof(bitsq_daemon, metered)},
+};
+
 static int read_network(sd_bus_message *m, const char *key, void *target)
 {
-    bitsq_daemon *daemon = target;
+    int r = message_read_plain(m, key, network, ELEMENTS(network), target);
 
-    if (strcmp(key, "connected") == 0)
-        return sd_bus_message_read(m, "v", "b", &daemon->is_connected);
-    if (strcmp(key, "device") == 0)
-        return read_text(m, &daemon->network_device);
-    if (strcmp(key, "connectivity") == 0)
-        return read_text(m, &daemon->connectivity);
-    if (strcmp(key, "metered") == 0)
-        return read_text(m, &daemon->metered);
-    return sd_bus_message_skip(m, "v");
+    return r == 0 ? sd_bus_message_skip(m, "v") : r;
 }
 
-static const struct {
-    const char *name, *type;
-    size_t offset;
-} plain[] = {
+static const struct plain_value plain[] = {
     {MANAGER_PROPERTY_VERSION, "s", offsetof(bitsq_daemon, version)},
     {MANAGER_PROPERTY_STARTED_BY, "s", offsetof(bitsq_daemon, started_by)},
     {MANAGER_PROPERTY_ACTIVE_JOBS, "u", offsetof(bitsq_daemon, active_jobs)},
@@ -112,22 +96,16 @@ static int read_property(sd_bus_message *m, const char *name, void *target)
 {
     bitsq_daemon *daemon = target;
 
-    for (size_t i = 0; i < ELEMENTS(plain); i++) {
-        if (strcmp(plain[i].name, name) != 0)
-            continue;
-        void *place = (char *)daemon + plain[i].offset;
-        return *plain[i].type == 's' ? read_text(m, place) : sd_bus_message_read(m, "v", plain[i].type, place);
-    }
+    int r = message_read_plain(m, name, plain, ELEMENTS(plain), daemon);
+    if (r != 0)
+        return r;
     if (strcmp(name, MANAGER_PROPERTY_STATE_DIRECTORY) == 0)
         return message_read_path(m, &daemon->state_directory);
     if (strcmp(name, MANAGER_PROPERTY_DEGRADED) == 0)
         return read_degraded(m, daemon);
-    if (strcmp(name, MANAGER_PROPERTY_NETWORK) != 0)
-        return sd_bus_message_skip(m, "v");
-    int r = sd_bus_message_enter_container(m, 'v', "a{sv}");
-    if (r >= 0)
-        r = message_read_dictionary(m, read_network, daemon);
-    return r < 0 ? r : sd_bus_message_exit_container(m);
+    if (strcmp(name, MANAGER_PROPERTY_NETWORK) == 0)
+        return message_read_inner_dictionary(m, read_network, daemon);
+    return sd_bus_message_skip(m, "v");
 }
 
 /* The process at the other end; the kernel knows it, whatever the daemon says. */

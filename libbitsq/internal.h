@@ -98,8 +98,7 @@ int options_read(sd_bus_message *m, bitsq_job_options **ret);
 
 int options_copy(const bitsq_job_options *options, bitsq_job_options **ret);
 
-/* Reads a variant of ay into *ret, which is replaced. */
-int message_read_path(sd_bus_message *m, char **ret);
+/* ---- message.c ---- */
 
 /*
  * Walks an a{sv}. READ takes the value of KEY, or skips it (sd_bus_message_skip(m, "v")); a negative errno ends the
@@ -107,6 +106,22 @@ int message_read_path(sd_bus_message *m, char **ret);
  */
 typedef int (*message_read_value_t)(sd_bus_message *m, const char *key, void *target);
 int message_read_dictionary(sd_bus_message *m, message_read_value_t read, void *target);
+/* One that is itself a value. */
+int message_read_inner_dictionary(sd_bus_message *m, message_read_value_t read, void *target);
+
+/* Reads a variant of ay, or of s, into *ret, which is replaced. */
+int message_read_path(sd_bus_message *m, char **ret);
+int message_read_text(sd_bus_message *m, char **ret);
+
+/* Where the value of a key goes in a struct: a char * for "s", and otherwise what sd_bus_message_read() writes. */
+struct plain_value {
+    const char *key, *type;
+    size_t offset;
+};
+
+/* 1: KEY is one of VALUES, and was read into OBJECT. 0: it is another. */
+int message_read_plain(sd_bus_message *m, const char *key, const struct plain_value *values, size_t count,
+                       void *object);
 
 /* ---- filter.c ---- */
 

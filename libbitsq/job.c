@@ -45,14 +45,6 @@ static int replace(char **place, const char *text)
     return 0;
 }
 
-static int read_string(sd_bus_message *m, char **place)
-{
-    const char *text;
-
-    int r = sd_bus_message_read(m, "v", "s", &text);
-    return r < 0 ? r : replace(place, text);
-}
-
 static int read_gates(sd_bus_message *m, bitsq_job *job)
 {
     const char *gate;
@@ -84,16 +76,6 @@ static int read_error(sd_bus_message *m, bitsq_job *job)
     return r < 0 ? r : replace(&job->error_text, text);
 }
 
-/* The dictionaries within a job: small ones, with keys of their own. */
-static int read_dictionary(sd_bus_message *m, bitsq_job *job, message_read_value_t read)
-{
-    int r = sd_bus_message_enter_container(m, 'v', "a{sv}");
-
-    if (r >= 0)
-        r = message_read_dictionary(m, read, job);
-    return r < 0 ? r : sd_bus_message_exit_container(m);
-}
-
 static int read_detail(sd_bus_message *m, const char *key, void *target)
 {
     bitsq_job *job = target;
@@ -101,13 +83,13 @@ static int read_detail(sd_bus_message *m, const char *key, void *target)
     if (strcmp(key, "http_status") == 0)
         return sd_bus_message_read(m, "v", "u", &job->error_http_status);
     if (strcmp(key, "context_text") == 0)
-        return read_string(m, &job->error_context);
+        return message_read_text(m, &job->error_context);
     if (strcmp(key, "phase") == 0)
-        return read_string(m, &job->error_phase);
+        return message_read_text(m, &job->error_phase);
     if (strcmp(key, "host") == 0)
-        return read_string(m, &job->error_host);
+        return message_read_text(m, &job->error_host);
     if (strcmp(key, "address") == 0)
-        return read_string(m, &job->error_address);
+        return message_read_text(m, &job->error_address);
     return sd_bus_message_skip(m, "v");
 }
 
@@ -116,11 +98,11 @@ static int read_server(sd_bus_message *m, const char *key, void *target)
     bitsq_job *job = target;
 
     if (strcmp(key, "name") == 0)
-        return read_string(m, &job->server_name);
+        return message_read_text(m, &job->server_name);
     if (strcmp(key, "address") == 0)
-        return read_string(m, &job->server_address);
+        return message_read_text(m, &job->server_address);
     if (strcmp(key, "host") == 0)
-        return read_string(m, &job->server_host);
+        return message_read_text(m, &job->server_host);
     return sd_bus_message_skip(m, "v");
 }
 
@@ -178,11 +160,7 @@ static int read_options(sd_bus_message *m, bitsq_job *job)
 }
 
 /* The plain properties: where they go in the struct. */
-static const struct {
-    const char *name;
-    const char *type;
-    size_t offset;
-} plain[] = {
+static const struct plain_value plain[] = {
     {JOB_PROPERTY_ID, "t", offsetof(bitsq_job, id)},
     {JOB_PROPERTY_KEY, "s", offsetof(bitsq_job, key)},
     {JOB_PROPERTY_NAME, "s", offsetof(bitsq_job, name)},
@@ -212,12 +190,9 @@ static int read_property(sd_bus_message *m, const char *name, void *target)
 {
     bitsq_job *job = target;
 
-    for (size_t i = 0; i < ELEMENTS(plain); i++) {
-        if (strcmp(plain[i].name, name) != 0)
-            continue;
-        void *place = (char *)job + plain[i].offset;
-        return *plain[i].type == 's' ? read_string(m, place) : sd_bus_message_read(m, "v", plain[i].type, place);
-    }
+    int r = message_read_plain(m, name, plain, ELEMENTS(plain), job);
+    if (r != 0)
+        return r;
     if (strcmp(name, JOB_PROPERTY_SOURCE) == 0)
         return message_read_path(m, &job->source);
     if (strcmp(name, JOB_PROPERTY_GATES) == 0)
@@ -225,11 +200,11 @@ static int read_property(sd_bus_message *m, const char *name, void *target)
     if (strcmp(name, JOB_PROPERTY_ERROR) == 0)
         return read_error(m, job);
     if (strcmp(name, JOB_PROPERTY_ERROR_DETAILS) == 0)
-        return read_dictionary(m, job, read_detail);
+        return message_read_inner_dictionary(m, read_detail, job);
     if (strcmp(name, JOB_PROPERTY_SERVER) == 0)
-        return read_dictionary(m, job, read_server);
+        return message_read_inner_dictionary(m, read_server, job);
     if (strcmp(name, JOB_PROPERTY_REPLY) == 0)
-        return read_dictionary(m, job, read_reply);
+        return message_read_inner_dictionary(m, read_reply, job);
     if (strcmp(name, JOB_PROPERTY_ATTEMPT_LOG) == 0)
         return read_attempts(m, job);
     if (strcmp(name, JOB_PROPERTY_OPTIONS) == 0)

@@ -275,37 +275,6 @@ int options_copy(const bitsq_job_options *options, bitsq_job_options **ret)
     return 0;
 }
 
-int message_read_dictionary(sd_bus_message *m, message_read_value_t read, void *target)
-{
-    const char *key;
-
-    int r = sd_bus_message_enter_container(m, 'a', "{sv}");
-    while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-        r = sd_bus_message_read(m, "s", &key);
-        if (r >= 0)
-            r = read(m, key, target);
-        if (r >= 0)
-            r = sd_bus_message_exit_container(m);
-    }
-    return r < 0 ? r : sd_bus_message_exit_container(m);
-}
-
-int message_read_path(sd_bus_message *m, char **ret)
-{
-    const void *bytes;
-    size_t length;
-
-    int r = sd_bus_message_enter_container(m, 'v', "ay");
-    if (r < 0 || (r = sd_bus_message_read_array(m, 'y', &bytes, &length)) < 0)
-        return r;
-    char *copy = text_duplicate(bytes, length);
-    if (!copy)
-        return -ENOMEM;
-    free(*ret);
-    *ret = copy;
-    return sd_bus_message_exit_container(m);
-}
-
 static int option_read_value(sd_bus_message *m, const char *key, void *target)
 {
     bitsq_job_options *options = target;
