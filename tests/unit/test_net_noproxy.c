@@ -12,7 +12,7 @@ static void asked_directly(const char *list, const char *host)
 static void asked_of_the_proxy(const char *list, const char *host)
 {
     if (noproxy_matches(list, host))
-        fail_msg("\"%s\" names %s", list, host);
+        fail_msg("\"%s\" names %s", list ? list : "(no list)", host);
 }
 
 static void a_name_stands_for_itself_and_all_below_it(void **state)
