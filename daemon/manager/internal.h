@@ -83,6 +83,7 @@ struct manager {
     struct access_rules access_rules;
 
     sd_event_source *mailbox_source;
+    sd_event_source *submit_source;   /* one-shot: commands wait to be handed to the writer together */
     sd_event_source *schedule_source; /* one-shot: a decision is due at the end of this turn */
     sd_event_source *wake_source;     /* the next job becomes due */
     sd_event_source *progress_source;
@@ -113,7 +114,8 @@ struct manager {
     size_t bulks_count;             /* commands over many jobs that are under way */
     uint32_t bulk_verbs;            /* their verbs, bit 1 << enum job_verb */
     bool bulk_step_is_out;          /* with the writer */
-    size_t commands_pending;        /* with the writer, or on their way back */
+    struct message_list submitted;  /* commands that the writer does not have yet */
+    size_t commands_pending;        /* those, with the writer, or on their way back */
     bool progress_wanted;
     uint64_t wake_usec;
     uint64_t revision;
@@ -166,8 +168,9 @@ struct manager {
 /* A decision is due; many calls in one turn make one decision. */
 void manager_reschedule(struct manager *manager);
 
-/* Submits a command whose completion is delivered by manager_dispatch(). */
+/* writing.c: submits a command, at the end of this turn and with all others of it; it comes back by the mailbox. */
 void manager_submit(struct manager *manager, struct command *command);
+int writing_add_sources(struct manager *manager);
 
 /* groups.c */
 int manager_load_groups(struct manager *manager);

@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define UNSAVED_RETRY_USEC  (5 * USEC_PER_SEC)
 #define PROGRESS_EVERY_USEC (500 * USEC_PER_MSEC)
 #define TIMER_ACCURACY_USEC USEC_PER_MSEC
 
@@ -30,97 +29,6 @@ uint64_t manager_random(void)
     ssize_t n = getrandom(&value, sizeof(value), 0);
     assert(n == sizeof(value));
     return value;
-}
-
-void manager_submit(struct manager *manager, struct command *command)
-{
-    manager->commands_pending++;
-    store_submit(manager->store, command);
-}
-
-static void tell_degraded(struct manager *manager)
-{
-    if (manager->observer.degraded_changed)
-        manager->observer.degraded_changed(manager->observer.userdata);
-}
-
-const char *manager_write_remedy(int result)
-{
-    switch (-result) {
-    case ENOSPC:
-        return "free some space there";
-    case ENOMEM:
-        return "end other programs";
-    default:
-        return "see what the kernel's log says of the disk";
-    }
-}
-
-void manager_retry_unsaved(struct manager *manager)
-{
-    uint64_t now;
-
-    (void)sd_event_now(manager->event, CLOCK_MONOTONIC, &now);
-    (void)sd_event_source_set_time(manager->unsaved_source, usec_add(now, UNSAVED_RETRY_USEC));
-    (void)sd_event_source_set_enabled(manager->unsaved_source, SD_EVENT_ONESHOT);
-}
-
-void manager_note_written(struct manager *manager)
-{
-    if (manager->write_error == 0)
-        return;
-    manager->write_error = 0;
-    log_message(LOG_NOTICE, MESSAGE_DEGRADED, 0, "the queue can be written again");
-    tell_degraded(manager);
-}
-
-static void on_proof(struct command *command, void *userdata)
-{
-    struct manager *manager = userdata;
-
-    manager->proof_pending = false;
-    if (command->result < 0)
-        manager_note_commit(manager, command->result);
-    else
-        manager_note_written(manager);
-}
-
-/* Nothing else may come to be written for long, and a commit that changed nothing has written nothing. */
-static void prove_writable(struct manager *manager)
-{
-    if (manager->write_error == 0 || manager->proof_pending || manager->stopping)
-        return;
-    struct command *command = command_new(COMMAND_PROVE, 0);
-    if (!command) {
-        manager_retry_unsaved(manager);
-        return;
-    }
-    command->done = on_proof;
-    command->userdata = manager;
-    manager->proof_pending = true;
-    manager_submit(manager, command);
-}
-
-void manager_note_commit(struct manager *manager, int result)
-{
-    bool failing = result == -ENOSPC || result == -EIO || result == -ENOMEM;
-
-    if (!failing) {
-        if (result >= 0)
-            prove_writable(manager);
-        return;
-    }
-    if (manager->write_error != result) {
-        if (manager->write_error == 0)
-            manager->write_error_since_usec = manager_now(manager).realtime_usec;
-        manager->write_error = result;
-        (void)snprintf(manager->write_error_text, sizeof(manager->write_error_text),
-                       "the queue in %s cannot be written: %s; %s, and what waits is written then",
-                       manager->state_directory, strerror(-result), manager_write_remedy(result));
-        log_message(LOG_ERR, MESSAGE_DEGRADED, 0, "%s", manager->write_error_text);
-        tell_degraded(manager);
-    }
-    manager_retry_unsaved(manager);
 }
 
 struct runner *manager_find_runner(struct manager *manager, uint64_t id)
@@ -280,21 +188,6 @@ static int on_wake(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-static int on_unsaved(sd_event_source *source, uint64_t usec, void *userdata)
-{
-    struct manager *manager = userdata;
-    struct runner *runner;
-
-    (void)source, (void)usec;
-    TAILQ_FOREACH (runner, &manager->runners, entry)
-        runner_settle(runner);
-    manager_run_bulks(manager);
-    batch_drop_leftovers(manager);
-    prove_writable(manager);
-    manager_reschedule(manager);
-    return 0;
-}
-
 static int on_batch(sd_event_source *source, uint64_t usec, void *userdata)
 {
     (void)source, (void)usec;
@@ -397,11 +290,9 @@ static int add_sources(struct manager *manager)
     if (r < 0)
         return r;
     (void)sd_event_source_set_enabled(manager->progress_source, SD_EVENT_OFF);
-    r = sd_event_add_time(manager->event, &manager->unsaved_source, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_USEC, on_unsaved,
-                          manager);
+    r = writing_add_sources(manager);
     if (r < 0)
         return r;
-    (void)sd_event_source_set_enabled(manager->unsaved_source, SD_EVENT_OFF);
     r = hooks_add_source(manager);
     if (r < 0)
         return r;
@@ -461,6 +352,7 @@ int manager_new(const struct manager_options *options, struct manager **ret)
     if (!manager)
         return -ENOMEM;
     TAILQ_INIT(&manager->runners);
+    TAILQ_INIT(&manager->submitted);
     TAILQ_INIT(&manager->destinations);
     hooks_init(&manager->hooks);
     LIST_INIT(&manager->spares);
@@ -563,6 +455,7 @@ struct manager *manager_free(struct manager *manager)
 
     if (!manager)
         return NULL;
+    store_submit_all(manager->store, &manager->submitted);
     while ((runner = TAILQ_FIRST(&manager->runners)) != NULL) {
         TAILQ_REMOVE(&manager->runners, runner, entry);
         runner_free(runner);
@@ -578,6 +471,7 @@ struct manager *manager_free(struct manager *manager)
     manager_drop_groups(manager);
     hooks_done(manager);
     sd_event_source_disable_unref(manager->mailbox_source);
+    sd_event_source_disable_unref(manager->submit_source);
     sd_event_source_disable_unref(manager->schedule_source);
     sd_event_source_disable_unref(manager->batch_source);
     sd_event_source_disable_unref(manager->counting_source);

@@ -295,7 +295,7 @@ bool manager_is_idle(struct manager *manager)
     uint64_t counts[JOB_STATES];
 
     if (manager->runners_count > 0 || manager->probings_count > 0 || manager->bulks_count > 0 ||
-        manager->batchings_count > 0 || hooks_are_pending(manager) || store_pending(manager->store) > 0)
+        manager->batchings_count > 0 || hooks_are_pending(manager) || manager->commands_pending > 0)
         return false;
     if (store_count(manager->store, true, 0, counts) < 0)
         return false;

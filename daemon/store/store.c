@@ -98,9 +98,22 @@ struct store *store_close(struct store *store)
 
 void store_submit(struct store *store, struct command *command)
 {
-    (void)atomic_fetch_add(&store->pending, 1);
+    struct message_list list = TAILQ_HEAD_INITIALIZER(list);
+
+    TAILQ_INSERT_TAIL(&list, &command->message, entry);
+    store_submit_all(store, &list);
+}
+
+void store_submit_all(struct store *store, struct message_list *list)
+{
+    struct message *message;
+    size_t count = 0;
+
+    TAILQ_FOREACH (message, list, entry)
+        count++;
+    (void)atomic_fetch_add(&store->pending, count);
     (void)pthread_mutex_lock(&store->lock);
-    TAILQ_INSERT_TAIL(&store->waiting, &command->message, entry);
+    TAILQ_CONCAT(&store->waiting, list, entry);
     (void)pthread_mutex_unlock(&store->lock);
     /* Behind the lock: the writer that wakes up would only wait for it. */
     (void)pthread_cond_signal(&store->wake);

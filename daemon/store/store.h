@@ -62,6 +62,10 @@ DEFINE_CLEANUP(struct store *, store_close);
  */
 void store_submit(struct store *store, struct command *command);
 
+/* All of LIST, each the message of a command; it is empty afterwards. What is submitted together is committed together,
+ * up to STORE_BATCH_MAX records. */
+void store_submit_all(struct store *store, struct message_list *list);
+
 /* Commands submitted that have not come back. */
 size_t store_pending(const struct store *store);
 

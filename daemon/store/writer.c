@@ -206,13 +206,13 @@ static bool take_batch(struct store *store, struct batch *batch)
 static void answer(struct store *store, struct message_list *list)
 {
     struct message *message;
+    size_t count = 0;
 
-    while ((message = TAILQ_FIRST(list))) {
-        TAILQ_REMOVE(list, message, entry);
-        /* Counted down first: whoever has taken the last answer sees none pending. */
-        (void)atomic_fetch_sub(&store->pending, 1);
-        mailbox_post(store->mailbox, message);
-    }
+    TAILQ_FOREACH (message, list, entry)
+        count++;
+    /* Counted down first: whoever has taken the last answer sees none pending. */
+    (void)atomic_fetch_sub(&store->pending, count);
+    mailbox_post_all(store->mailbox, list);
 }
 
 void *writer_run(void *userdata)

@@ -49,11 +49,21 @@ int mailbox_fd(const struct mailbox *mailbox)
 
 void mailbox_post(struct mailbox *mailbox, struct message *message)
 {
+    struct message_list list = TAILQ_HEAD_INITIALIZER(list);
+
+    TAILQ_INSERT_TAIL(&list, message, entry);
+    mailbox_post_all(mailbox, &list);
+}
+
+void mailbox_post_all(struct mailbox *mailbox, struct message_list *list)
+{
     static const uint64_t one = 1;
 
+    if (TAILQ_EMPTY(list))
+        return;
     (void)pthread_mutex_lock(&mailbox->lock);
     bool was_empty = TAILQ_EMPTY(&mailbox->waiting);
-    TAILQ_INSERT_TAIL(&mailbox->waiting, message, entry);
+    TAILQ_CONCAT(&mailbox->waiting, list, entry);
     /* Under the lock, so that the reader cannot quieten the descriptor between the insertion and the wake-up. */
     if (was_empty) {
         ssize_t n = write(mailbox->fd, &one, sizeof(one));

@@ -27,6 +27,9 @@ int mailbox_fd(const struct mailbox *mailbox);
 
 void mailbox_post(struct mailbox *mailbox, struct message *message);
 
+/* All of LIST, which is empty afterwards: the reader is woken once. */
+void mailbox_post_all(struct mailbox *mailbox, struct message_list *list);
+
 /* Takes MESSAGE back, if it still waits: its sender goes away. */
 void mailbox_withdraw(struct mailbox *mailbox, struct message *message);
 

@@ -92,6 +92,29 @@ static void a_mailbox_is_readable_while_messages_wait(void **state)
     assert_null(mailbox_free(NULL));
 }
 
+static void messages_that_are_posted_together_come_in_their_order(void **state)
+{
+    struct mailbox *mailbox = NULL;
+    struct message_list list = TAILQ_HEAD_INITIALIZER(list);
+    struct letter letters[3] = {0};
+
+    (void)state;
+    assert_int_equal(mailbox_new(&mailbox), 0);
+    mailbox_post_all(mailbox, &list);
+    assert_false(is_readable(mailbox));
+    mailbox_post(mailbox, &letters[0].message);
+    TAILQ_INSERT_TAIL(&list, &letters[1].message, entry);
+    TAILQ_INSERT_TAIL(&list, &letters[2].message, entry);
+    mailbox_post_all(mailbox, &list);
+    assert_true(TAILQ_EMPTY(&list));
+    assert_true(is_readable(mailbox));
+    mailbox_take_all(mailbox, &list);
+    assert_ptr_equal(TAILQ_FIRST(&list), &letters[0]);
+    assert_ptr_equal(TAILQ_NEXT(&letters[0].message, entry), &letters[1]);
+    assert_ptr_equal(TAILQ_LAST(&list, message_list), &letters[2]);
+    mailbox_free(mailbox);
+}
+
 static void a_message_can_be_taken_back(void **state)
 {
     struct mailbox *mailbox = NULL;
@@ -178,6 +201,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(crc32c_is_the_same_with_and_without_an_instruction),
     cmocka_unit_test(times_are_added_and_subtracted_without_wrapping),
     cmocka_unit_test(a_mailbox_is_readable_while_messages_wait),
+    cmocka_unit_test(messages_that_are_posted_together_come_in_their_order),
     cmocka_unit_test(a_message_can_be_taken_back),
     cmocka_unit_test(no_message_of_many_threads_is_lost_or_overtaken),
 };

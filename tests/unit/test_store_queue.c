@@ -92,6 +92,30 @@ static void what_waits_is_committed_together(void **state)
     assert_int_equal(fixture_count(fixture, JOB_READY), 200);
 }
 
+static void what_is_submitted_together_is_committed_together(void **state)
+{
+    struct fixture *fixture = *state;
+    struct message_list list = TAILQ_HEAD_INITIALIZER(list);
+    uint64_t before = atomic_load(&fixture->store->commits);
+
+    for (unsigned i = 0; i < 50; i++) {
+        struct job *job = fixture_job(i);
+        struct command *command = fixture_add_command(&job, 1, IF_EXISTS_FAIL);
+        TAILQ_INSERT_TAIL(&list, &command->message, entry);
+    }
+    store_submit_all(fixture->store, &list);
+    assert_true(TAILQ_EMPTY(&list));
+    for (unsigned i = 0; i < 50; i++) {
+        _cleanup_(command_free_p) struct command *answer = fixture_take(fixture);
+        assert_int_equal(answer->result, 0);
+        assert_int_equal(answer->items[0].id, i + 1);
+    }
+    assert_int_equal(atomic_load(&fixture->store->commits) - before, 1);
+    assert_int_equal(store_pending(fixture->store), 0);
+    store_submit_all(fixture->store, &list); /* nothing */
+    assert_int_equal(store_pending(fixture->store), 0);
+}
+
 static void a_transaction_has_a_bound(void **state)
 {
     struct fixture *fixture = *state;
@@ -214,6 +238,7 @@ static const struct CMUnitTest tests[] = {
     OPEN(everything_is_there_after_reopening),
     OPEN(answers_come_in_the_order_of_the_commands),
     OPEN(what_waits_is_committed_together),
+    OPEN(what_is_submitted_together_is_committed_together),
     OPEN(a_transaction_has_a_bound),
     OPEN(an_add_is_all_or_nothing),
     OPEN(a_command_that_fails_leaves_its_neighbours_alone),
