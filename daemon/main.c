@@ -3,6 +3,7 @@
 #include "config.h"
 #include "senses.h"
 #include "startup.h"
+#include "status.h"
 
 #include "bus/server.h"
 #include "io/access.h"
@@ -36,7 +37,6 @@ enum {
 
 #define KEEP_ALIVE_USEC   (60 * USEC_PER_SEC) /* below the two minutes that IIS keeps an idle connection */
 #define STOP_TIMEOUT_TEXT "EXTEND_TIMEOUT_USEC=60000000"
-#define STATUS_MAX        160
 
 static struct {
     const char *config_path;
@@ -58,10 +58,10 @@ struct daemon {
     struct manager *manager;
     struct bus_server *server;
     sd_event_source *idle_source;
+    struct status status;
     bool on_demand;
     bool stopping;
     int error_fd; /* where a client that started us reads why we could not */
-    char status[STATUS_MAX];
 };
 
 /* What ends the daemon before it runs: for whoever started it. */
@@ -164,21 +164,6 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-static void tell_status(struct daemon *daemon)
-{
-    char status[STATUS_MAX];
-    const char *degraded[4];
-
-    if (manager_degraded(daemon->manager, degraded) > 0)
-        (void)snprintf(status, sizeof(status), "STATUS=degraded: %.120s", degraded[0]);
-    else
-        (void)snprintf(status, sizeof(status), "STATUS=%zu uploads active", manager_active_jobs(daemon->manager));
-    if (strcmp(status, daemon->status) == 0)
-        return;
-    memcpy(daemon->status, status, sizeof(status));
-    (void)sd_notify(0, status);
-}
-
 /* After each turn in which something happened. */
 static int on_turn(sd_event_source *source, void *userdata)
 {
@@ -192,7 +177,7 @@ static int on_turn(sd_event_source *source, void *userdata)
     }
     if (daemon->stopping)
         return 0;
-    tell_status(daemon);
+    status_tell(&daemon->status);
     if (daemon->on_demand) {
         (void)sd_event_now(daemon->event, CLOCK_MONOTONIC, &now);
         (void)sd_event_source_set_time(daemon->idle_source, usec_add(now, daemon->config.settings.idle_exit_usec));
@@ -321,6 +306,8 @@ static int build(struct daemon *daemon)
     };
     r = manager_new(&options, &daemon->manager);
     if (r >= 0)
+        r = status_init(&daemon->status, daemon->event, daemon->manager);
+    if (r >= 0)
         r = manager_set_access(daemon->manager, &daemon->config.access_rules, daemon->config.credential_directory);
     if (r >= 0)
         r = manager_set_hook_programs(daemon->manager, daemon->config.hook_command, daemon->config.systemctl);
@@ -370,6 +357,7 @@ static void dismantle(struct daemon *daemon)
     daemon->net = net_free(daemon->net);
     daemon->mailbox = mailbox_free(daemon->mailbox);
     daemon->idle_source = sd_event_source_disable_unref(daemon->idle_source);
+    status_done(&daemon->status);
     daemon->event = sd_event_unref(daemon->event);
 }
 
@@ -387,7 +375,7 @@ static int run_holder(struct daemon *daemon)
             startup_report_address(address);
         if (daemon->error_fd >= 0)
             (void)close(TAKE_FD(daemon->error_fd));
-        tell_status(daemon); /* before READY=1: who starts it may end it then, and has seen one */
+        status_tell(&daemon->status); /* before READY=1: who starts it may end it then, and has seen one */
         (void)sd_notify(0, "READY=1");
         manager_set_settings(daemon->manager, &daemon->config.settings); /* makes the first scheduling decision due */
         r = sd_event_loop(daemon->event);
