@@ -18,8 +18,11 @@
 struct glue {
     sd_event *event;
     struct glue_events events;
-    CURLM *multi; /* NULL after a renewal that failed */
-    sd_event_source *timer;
+    CURLM *multi;           /* NULL after a renewal that failed */
+    sd_event_source *soon;  /* curl wants to be called as soon as it may be */
+    sd_event_source *timer; /* armed for ARMED_USEC, which is never later than DEADLINE_USEC */
+    uint64_t deadline_usec; /* when curl wants to be called, CLOCK_MONOTONIC; USEC_INFINITY = not at all */
+    uint64_t armed_usec;    /* USEC_INFINITY = not armed */
     bool inside;
 };
 
@@ -86,28 +89,59 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *userdata
     return sd_event_source_set_enabled(source, events != 0 ? SD_EVENT_ON : SD_EVENT_OFF) < 0 ? -1 : 0;
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_soon(sd_event_source *source, void *userdata)
 {
-    (void)source, (void)usec;
+    (void)source;
     glue_act(userdata, CURL_SOCKET_TIMEOUT, 0);
     return 0;
 }
 
+static int arm(struct glue *glue)
+{
+    glue->armed_usec = glue->deadline_usec;
+    int r = sd_event_source_set_time(glue->timer, glue->armed_usec);
+    return r < 0 ? r : sd_event_source_set_enabled(glue->timer, SD_EVENT_ONESHOT);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct glue *glue = userdata;
+    uint64_t now;
+
+    (void)source, (void)usec;
+    glue->armed_usec = USEC_INFINITY;
+    (void)sd_event_now(glue->event, CLOCK_MONOTONIC, &now);
+    if (now >= glue->deadline_usec)
+        glue_act(glue, CURL_SOCKET_TIMEOUT, 0);
+    else if (glue->deadline_usec != USEC_INFINITY)
+        (void)arm(glue);
+    return 0;
+}
+
 /*
- * Rounded up: curl does not ask again for a deadline that it has asked for already, so a timer must not fire before it.
- * Zero means "soon, but not from in here".
+ * Rounded up: curl does not ask again for a deadline that it has asked for already, so it must not be called before.
+ * Zero means "soon, but not from in here". A deadline that moves away, as it does with each request of a busy daemon,
+ * leaves the timer as it is, since setting one costs more than the call that it may make in vain.
  */
 static int on_curl_timer(CURLM *multi, long timeout_ms, void *userdata)
 {
     struct glue *glue = userdata;
+    uint64_t now;
 
     (void)multi;
-    if (timeout_ms < 0 || sd_event_get_state(glue->event) == SD_EVENT_FINISHED)
-        return sd_event_source_set_enabled(glue->timer, SD_EVENT_OFF) < 0 ? -1 : 0;
-    uint64_t usec = timeout_ms == 0 ? 0 : (uint64_t)timeout_ms * USEC_PER_MSEC + USEC_PER_MSEC - 1;
-    if (sd_event_source_set_time_relative(glue->timer, usec) < 0)
+    glue->deadline_usec = USEC_INFINITY;
+    bool is_off = timeout_ms < 0 || sd_event_get_state(glue->event) == SD_EVENT_FINISHED;
+    if (sd_event_source_set_enabled(glue->soon, !is_off && timeout_ms == 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF) < 0)
         return -1;
-    return sd_event_source_set_enabled(glue->timer, SD_EVENT_ONESHOT) < 0 ? -1 : 0;
+    if (is_off) {
+        glue->armed_usec = USEC_INFINITY;
+        return sd_event_source_set_enabled(glue->timer, SD_EVENT_OFF) < 0 ? -1 : 0;
+    }
+    if (timeout_ms == 0)
+        return 0;
+    (void)sd_event_now(glue->event, CLOCK_MONOTONIC, &now);
+    glue->deadline_usec = now + (uint64_t)timeout_ms * USEC_PER_MSEC + USEC_PER_MSEC - 1;
+    return glue->armed_usec > glue->deadline_usec && arm(glue) < 0 ? -1 : 0;
 }
 
 /* The handlers may start and cancel transfers: a message is copied before anything else happens to its handle. */
@@ -216,11 +250,15 @@ int glue_new(sd_event *event, const struct glue_events *events, struct glue **re
         return -ENOMEM;
     glue->event = sd_event_ref(event);
     glue->events = *events;
+    glue->deadline_usec = glue->armed_usec = USEC_INFINITY;
     /* An accuracy of 0 would mean 250 ms. */
     int r = sd_event_add_time_relative(event, &glue->timer, CLOCK_MONOTONIC, 0, 1, on_timer, glue);
-    if (r < 0)
-        return r;
-    r = sd_event_source_set_enabled(glue->timer, SD_EVENT_OFF);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(glue->timer, SD_EVENT_OFF);
+    if (r >= 0)
+        r = sd_event_add_defer(event, &glue->soon, on_soon, glue);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(glue->soon, SD_EVENT_OFF);
     if (r < 0)
         return r;
     r = glue_renew(glue);
@@ -235,6 +273,7 @@ struct glue *glue_free(struct glue *glue)
     if (!glue)
         return NULL;
     drop_multi(glue);
+    sd_event_source_disable_unref(glue->soon);
     sd_event_source_disable_unref(glue->timer);
     sd_event_unref(glue->event);
     free(glue);
