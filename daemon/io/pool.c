@@ -103,7 +103,7 @@ static void *pool_thread(void *userdata)
         job->run(job);
         (void)pthread_mutex_lock(&pool->lock);
         TAILQ_REMOVE(&pool->running, job, entry);
-        if (pool->abandoned)
+        if (pool->abandoned || job->unattended)
             job->drop(job);
         else
             deliver(pool, job);

@@ -195,7 +195,7 @@ static void submit(struct source *source, enum source_call call)
 {
     source->busy = true;
     source->call = call;
-    source->job.must_run = call == SOURCE_CALL_CLOSE;
+    source->job.must_run = source->job.unattended = call == SOURCE_CALL_CLOSE;
     pool_submit(source->io->pool, &source->job);
 }
 
@@ -287,8 +287,7 @@ static void source_finish(struct pool_job *job)
 
     source->busy = false;
     if (source->freed) {
-        if (source->call != SOURCE_CALL_CLOSE)
-            LIST_REMOVE(source, left_behind);
+        LIST_REMOVE(source, left_behind);
         release(source);
         return;
     }
@@ -300,12 +299,13 @@ static void source_finish(struct pool_job *job)
         finish_read(source);
         break;
     case SOURCE_CALL_CLOSE:
-        assert(false); /* only of a source that was freed */
+        assert(false); /* nobody waits for it */
         break;
     }
 }
 
-/* A call that was never begun leaves its descriptor to the end of the process: closing it here could hang. */
+/* After a close, or when io goes. A close that was never begun leaves its descriptor to the end of the process: it
+ * could hang here. */
 static void source_drop(struct pool_job *job)
 {
     struct source *source = (struct source *)job;

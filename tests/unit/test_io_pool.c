@@ -95,6 +95,27 @@ static void signals_are_left_to_the_loop(void **state)
     mailbox_free(mailbox);
 }
 
+static void what_nobody_waits_for_wakes_nobody(void **state)
+{
+    struct mailbox *mailbox = NULL;
+    struct pool *pool = NULL;
+    struct message_list list = TAILQ_HEAD_INITIALIZER(list);
+    sem_t dropped;
+
+    (void)state;
+    assert_int_equal(mailbox_new(&mailbox), 0);
+    assert_int_equal(pool_new(mailbox, 1, &pool), 0);
+    (void)sem_init(&dropped, 0, 0);
+    struct job *job = make_job(NULL, NULL, &dropped);
+    job->job.unattended = true;
+    pool_submit(pool, &job->job);
+    assert_int_equal(sem_wait(&dropped), 0);
+    mailbox_take_all(mailbox, &list);
+    assert_true(TAILQ_EMPTY(&list));
+    pool_free(pool);
+    mailbox_free(mailbox);
+}
+
 /* The end of the daemon does not wait for a dead file server; what hangs cleans up after itself when it is let go. */
 static void the_end_does_not_wait_for_what_hangs(void **state)
 {
@@ -210,6 +231,7 @@ static void messages_of_others_are_left_alone(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(signals_are_left_to_the_loop),
+    cmocka_unit_test(what_nobody_waits_for_wakes_nobody),
     cmocka_unit_test(the_end_does_not_wait_for_what_hangs),
     cmocka_unit_test(what_hangs_does_not_hold_up_the_rest),
     cmocka_unit_test(what_waits_can_be_taken_back_and_what_runs_cannot),
