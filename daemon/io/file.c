@@ -18,10 +18,16 @@
 #include <sys/uio.h>
 #include <time.h>
 
+/* cachestat(2) has the same number everywhere, and glibc and the headers of Debian 12 do not know it. */
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
+
 #define OPEN_FLAGS       (O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
 #define IDENTITY_MASK    (STATX_TYPE | STATX_SIZE | STATX_MTIME | STATX_INO | STATX_BTIME)
 #define PROBE_BYTES      ((size_t)1 << 20) /* looked at in each of PROBE_PLACES for pages in memory */
 #define PROBE_PLACES     3
+#define COUNTED_BYTES    (UINT64_C(16) << 20) /* which takes some ten microseconds */
 #define PROBE_PAGES_MAX  (PROBE_BYTES / 4096)
 #define LARGE_PAGE_BYTES (UINT64_C(2) << 20) /* the most that the page cache keeps as one */
 #define BOOT_ID_PATH     "/proc/sys/kernel/random/boot_id"
@@ -117,6 +123,34 @@ int file_identify(int fd, const uint8_t boot_id[static 16], struct source_identi
     return 0;
 }
 
+bool file_is_local(int fd)
+{
+    struct statfs fs;
+
+    return fstatfs(fd, &fs) >= 0 && filesystem_is_local((uint32_t)fs.f_type);
+}
+
+bool file_look_cached(const char *path, const struct source_identity *opened, struct source_identity *ret)
+{
+    /* O_PATH opens nothing: no driver, no lock and no permission event of fanotify(7) can hold it back. */
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED};
+    uint64_t now = realtime_usec();
+    struct source_identity identity;
+    struct statx stx;
+
+    _cleanup_close_ int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+    if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, IDENTITY_MASK, &stx) < 0)
+        return false;
+    fill_identity(&stx, &identity);
+    if (!S_ISREG(stx.stx_mode) || identity.inode != opened->inode || identity.device != opened->device)
+        return false;
+    identity.inode_is_stable = opened->inode_is_stable;
+    memcpy(identity.boot_id, opened->boot_id, sizeof(identity.boot_id));
+    identity.racy = ident_is_racy(identity.mtime_sec, identity.mtime_nsec, now);
+    *ret = identity;
+    return true;
+}
+
 int file_is_at(const char *path, const struct source_identity *identity)
 {
     struct source_identity now;
@@ -190,6 +224,21 @@ bool file_is_cached(int fd, uint64_t begin, uint64_t end)
             cached += count_cached(fd, offset, left < PROBE_BYTES ? (size_t)left : PROBE_BYTES, &pages);
     }
     return cached * 2 >= pages; /* also where it cannot be told: better leave pages than throw away those of others */
+}
+
+bool file_is_cached_now(int fd, uint64_t begin, uint64_t end)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), length = end - begin;
+    struct {
+        uint64_t offset, length;
+    } range = {begin, length < COUNTED_BYTES ? length : COUNTED_BYTES};
+    struct {
+        uint64_t cached, dirty, under_writeback, evicted, recently_evicted;
+    } pages = {0};
+
+    if (syscall(SYS_cachestat, fd, &range, &pages, 0) < 0)
+        return false;
+    return pages.cached * page * 2 >= range.length;
 }
 
 void file_expect(int fd, uint64_t offset, uint64_t length)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The calls on a user's file. All of them but file_read_cached() may block: on pool threads only. */
+/* The calls on a user's file. They may block and are for pool threads, but for those that say otherwise. */
 #pragma once
 
 #include "core/ident.h"
@@ -19,6 +19,15 @@ int file_open(const char *path, int *ret_fd);
 /* What stat says of the open file. BOOT_ID goes into it. */
 int file_identify(int fd, const uint8_t boot_id[static 16], struct source_identity *ret);
 
+/* Whether file_look_cached() may be asked about the open file. */
+bool file_is_local(int fd);
+
+/*
+ * What stat says of the file at PATH, as long as that is the open file of OPENED and the whole path is in memory; waits
+ * for nothing then: also on the loop. False where a thread has to look, whatever it finds.
+ */
+bool file_look_cached(const char *path, const struct source_identity *opened, struct source_identity *ret);
+
 /* 1 where PATH names the file of IDENTITY still, 0 where it names another; or a negative errno as of file_open(). */
 int file_is_at(const char *path, const struct source_identity *identity);
 
@@ -34,6 +43,10 @@ ssize_t file_read_cached(int fd, uint64_t offset, void *buffer, size_t length);
 
 /* Whether a good part of the pages from BEGIN to END are in memory already: somebody else uses them. */
 bool file_is_cached(int fd, uint64_t begin, uint64_t end);
+
+/* The same of their first COUNTED_BYTES, from the kernel's own count, which waits for nothing: also on the loop. False
+ * where it has none (before Linux 6.5), or tells it to others only. */
+bool file_is_cached_now(int fd, uint64_t begin, uint64_t end);
 
 /* These bytes will be read next. */
 void file_expect(int fd, uint64_t offset, uint64_t length);

@@ -8,9 +8,9 @@
  * At most one call of a source is in the pool at a time, so that a file on a slow file system takes one thread. While
  * it runs, the descriptor and the chunk that is being filled are the thread's.
  *
- * What somebody keeps in memory needs neither thread nor ring: once the first read of a window has found that it is
- * there, the rest is read on the loop, straight into the buffer of whoever takes it, up to the first byte that would
- * have to be waited for. From there on it goes on as any other.
+ * What somebody keeps in memory needs neither thread nor ring: it is read on the loop, straight into the buffer of
+ * whoever takes it, up to the first byte that would have to be waited for. From there on it goes on as any other. In
+ * the same way, a look at an open file on a local file system needs a thread only where its path is not in memory.
  */
 #include "io/source.h"
 
@@ -60,6 +60,7 @@ struct source {
 
     /* The open file: of the thread while busy. */
     int fd;
+    bool is_local;     /* looks at it wait for nothing */
     bool drops_pages;  /* those of the window were not in memory before */
     uint64_t ours_end; /* up to here they may be there because this source has read, or read ahead */
     struct source_identity identity;
@@ -101,6 +102,7 @@ static int open_file(struct source *source)
         close_file(source);
         return r;
     }
+    source->is_local = file_is_local(source->fd);
     source->ours_end = 0;
     source->drops_pages = false;
     return 0;
@@ -376,6 +378,24 @@ int source_check(struct source *source,
     return 0;
 }
 
+bool source_check_now(struct source *source, struct source_identity *ret)
+{
+    if (source->busy || source->check_done || source->fd < 0 || !source->is_local ||
+        !file_look_cached(source->path, &source->identity, ret))
+        return false;
+    source->identity = *ret;
+    return true;
+}
+
+/* Whether somebody else keeps the window in memory. To try would bring pages in, and one could not tell any more. */
+static bool begins_direct(const struct source *source)
+{
+    bool is_ours = source->drops_pages && source->offset < source->ours_end;
+
+    return !source->busy && !source->never_direct && !is_ours && source->length > 0 &&
+           file_is_cached_now(source->fd, source->offset, source->offset + source->length);
+}
+
 static void begin_window(struct source *source)
 {
     source->generation++;
@@ -383,7 +403,7 @@ static void begin_window(struct source *source)
     source->first = source->count = 0;
     source->starved = false;
     source->error = 0;
-    source->is_direct = false;
+    source->is_direct = begins_direct(source);
     proceed(source);
 }
 

@@ -72,6 +72,12 @@ int source_check(struct source *source,
                  void (*done)(void *userdata, int result, const struct source_identity *identity), void *userdata);
 
 /*
+ * The same at once, without a call in the pool: true and the identity of the path where all that it takes is in memory,
+ * which it is as a rule for a file that is open. False where only source_check() can tell.
+ */
+bool source_check_now(struct source *source, struct source_identity *ret);
+
+/*
  * Begins a body: LENGTH bytes at OFFSET will be read in order, ahead of the reader by at most IO_CHUNKS_AHEAD chunks.
  * READY runs whenever bytes arrive after source_read() returned 0, and on an error. Only after a successful
  * source_check(). A new window ends the one before it.

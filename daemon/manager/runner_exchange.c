@@ -117,6 +117,12 @@ static void on_checked(void *userdata, int result, const struct source_identity 
 
 static void check_source(struct runner *runner)
 {
+    struct source_identity identity;
+
+    if (runner->source && source_check_now(runner->source, &identity)) {
+        on_checked(runner, 0, &identity);
+        return;
+    }
     int r = runner_look_at_source(runner, on_checked);
 
     if (r < 0) {

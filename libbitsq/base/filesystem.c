@@ -44,6 +44,22 @@ const char *filesystem_network_name(uint32_t type)
     return NULL;
 }
 
+bool filesystem_is_local(uint32_t type)
+{
+    static const uint32_t types[] = {
+        0xef53u,     /* ext2, ext3, ext4 */
+        0x58465342u, /* XFS */
+        0x9123683eu, /* btrfs */
+        0xf2f52010u, /* F2FS */
+        0x01021994u, /* tmpfs */
+    };
+
+    for (size_t i = 0; i < ELEMENTS(types); i++)
+        if (types[i] == type)
+            return true;
+    return false;
+}
+
 bool filesystem_keeps_inodes(uint32_t type)
 {
     return type != TYPE_FUSE && type != TYPE_VFAT && type != TYPE_EXFAT;

@@ -126,12 +126,24 @@ static void inodes_that_are_made_up_are_not_trusted(void **state)
     assert_false(filesystem_keeps_inodes(0x65735546));
 }
 
+static void only_file_systems_that_are_known_for_it_answer_at_once(void **state)
+{
+    static const uint32_t others[] = {0x6969, 0xff534d42, 0x65735546, 0x794c7630, 0x4d44, 0x12345678};
+
+    (void)state;
+    assert_true(filesystem_is_local(0xef53));
+    assert_true(filesystem_is_local(TMPFS));
+    for (size_t i = 0; i < ELEMENTS(others); i++)
+        assert_false(filesystem_is_local(others[i]));
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(dropped_pages_leave_memory),
     cmocka_unit_test(a_small_file_is_probed_within_its_bounds),
     cmocka_unit_test(an_open_file_blocks_and_is_closed_by_exec),
     cmocka_unit_test(network_file_systems_are_known_by_name),
     cmocka_unit_test(inodes_that_are_made_up_are_not_trusted),
+    cmocka_unit_test(only_file_systems_that_are_known_for_it_answer_at_once),
 };
 
 UNIT_MAIN(tests);
