@@ -92,6 +92,7 @@ void broker_lost(struct peer *broker)
     uint64_t now;
 
     broker->doomed = broker->owns_name = broker->subscribed = false;
+    auth_forget_callers(broker);
     broker->subscribers = sd_bus_track_unref(broker->subscribers);
     peer_forget_calls(broker);
     broker->bus = sd_bus_close_unref(broker->bus);

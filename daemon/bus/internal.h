@@ -4,9 +4,13 @@
 
 #include "bus/server.h"
 
+#include "core/limits.h"
+
 #include <stdbool.h>
 #include <sys/queue.h>
 #include <systemd/sd-bus.h>
+
+#define CALLER_NAME_MAX 31 /* a longer one is asked for with each call */
 
 /* A job object that a message is about: valid until the next message on the same connection. */
 struct found_job {
@@ -25,6 +29,12 @@ struct call {
     /* Where it does not wait for the disk: called instead of clearing PEER once the connection is gone; frees it. */
     void (*gone)(struct call *call);
     void *userdata;
+};
+
+/* Somebody on a message bus, whose name there is never given to anybody else. */
+struct known_caller {
+    char name[CALLER_NAME_MAX + 1]; /* ":1.42"; "" = none */
+    uid_t uid;
 };
 
 /* One connection: of a client on the private socket, or of ours to a message bus. */
@@ -46,6 +56,8 @@ struct peer {
     /* Message bus only. */
     char *address;
     bool owns_name;
+    struct known_caller callers[BUS_CALLERS_MAX];
+    size_t next_caller;  /* whose place the next one takes */
     uint64_t retry_usec; /* delay before the next connection */
     sd_event_source *retry_source;
     TAILQ_HEAD(, call) joiners; /* JoinBus calls that wait for the name */
@@ -86,6 +98,9 @@ int broker_join(struct bus_server *server, const char *address, struct call *joi
 /* The bus went away: drops the connection, tries again later. */
 void broker_lost(struct peer *broker);
 struct peer *broker_free(struct peer *peer);
+
+/* Another bus, or the same one started anew, gives the same names to others. */
+void auth_forget_callers(struct peer *peer);
 
 /* -EPERM, with the error set, where the caller may not use this daemon; else 0 and whose jobs it acts on. */
 int auth_caller(struct peer *peer, sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error);

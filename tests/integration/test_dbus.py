@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The D-Bus interface as a caller meets it, against the contract in dbus/."""
 import struct
+import subprocess
 import time
 import xml.etree.ElementTree as ET
 
 import pytest
 
 from support import tree
-from support.bus import BusError
+from support.bus import Bus, BusError
 from support.clock import Clock
 from support.peer import Peer
+from support.wait import poll
 
 EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
 CONTRACT = {"org.bitsq1.Manager": "dbus/org.bitsq1.Manager.xml", "org.bitsq1.Job": "dbus/org.bitsq1.Job.xml"}
@@ -124,6 +126,27 @@ def test_a_page_of_no_or_too_many_rows_is_refused(home, limit):
     with pytest.raises(BusError) as error:
         bus.query(limit=limit, all=True)
     assert error.value.name == "InvalidArgument"
+
+
+def test_the_bus_is_asked_once_who_a_caller_is(home, session_bus):
+    bus = home.daemon().bus
+    source = home.file(size=10)
+    heard = home.path / "heard"
+    with open(heard, "wb") as out:
+        monitor = subprocess.Popen(["dbus-monitor", "--address", session_bus.address,
+                                    "type='method_call',destination='org.freedesktop.DBus'",
+                                    "type='method_call',destination='org.bitsq1'"], stdout=out, stdin=subprocess.DEVNULL)
+    poll(lambda: "NameAcquired" in heard.read_text(), "the monitor is on the bus")
+    callers = [Bus(session_bus.address, "org.bitsq1") for _ in range(40)]
+    for number, caller in enumerate(callers):
+        for turn in range(3):
+            caller.add(source, f"http://127.0.0.1:9/{number}-{turn}", hold=True)
+    callers[0].add(source, "http://127.0.0.1:9/last", hold=True)  # 39 others later, it has been forgotten
+    poll(lambda: heard.read_text().count("member=AddJob") == 121, "the monitor has heard all calls")
+    monitor.terminate()
+    monitor.wait(60)
+    assert heard.read_text().count("member=GetConnection") == 41
+    assert bus.counts() == {"paused": 121}
 
 
 def test_a_batch_is_all_or_none(home):
