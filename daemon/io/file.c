@@ -27,7 +27,8 @@
 #define IDENTITY_MASK    (STATX_TYPE | STATX_SIZE | STATX_MTIME | STATX_INO | STATX_BTIME)
 #define PROBE_BYTES      ((size_t)1 << 20) /* looked at in each of PROBE_PLACES for pages in memory */
 #define PROBE_PLACES     3
-#define COUNTED_BYTES    (UINT64_C(16) << 20) /* which takes some ten microseconds */
+#define EXPECT_BYTES     (UINT64_C(128) << 10) /* of NFS and FUSE, the kernel asks for no more at one call */
+#define COUNTED_BYTES    (UINT64_C(16) << 20)  /* which takes some ten microseconds */
 #define PROBE_PAGES_MAX  (PROBE_BYTES / 4096)
 #define LARGE_PAGE_BYTES (UINT64_C(2) << 20) /* the most that the page cache keeps as one */
 #define BOOT_ID_PATH     "/proc/sys/kernel/random/boot_id"
@@ -75,7 +76,11 @@ int file_open(const char *path, int *ret_fd)
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
         return -errno;
-    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    /*
+     * Nothing ahead but what file_expect() asks for. How far the kernel would go is set for each device, from 128 KiB
+     * to many MiB, and pages that it brought in of its own accord could not be told from those that others use.
+     */
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
     *ret_fd = TAKE_FD(fd);
     return 0;
 }
@@ -243,8 +248,10 @@ bool file_is_cached_now(int fd, uint64_t begin, uint64_t end)
 
 void file_expect(int fd, uint64_t offset, uint64_t length)
 {
-    if (length > 0)
-        (void)posix_fadvise(fd, (off_t)offset, (off_t)length, POSIX_FADV_WILLNEED);
+    for (uint64_t at = offset; at < offset + length; at += EXPECT_BYTES) {
+        uint64_t left = offset + length - at;
+        (void)posix_fadvise(fd, (off_t)at, (off_t)(left < EXPECT_BYTES ? left : EXPECT_BYTES), POSIX_FADV_WILLNEED);
+    }
 }
 
 void file_drop_pages(int fd, uint64_t begin, uint64_t end)

@@ -48,7 +48,7 @@ bool file_is_cached(int fd, uint64_t begin, uint64_t end);
  * where it has none (before Linux 6.5), or tells it to others only. */
 bool file_is_cached_now(int fd, uint64_t begin, uint64_t end);
 
-/* These bytes will be read next. */
+/* These bytes will be read next: asks for all of them, so that a slow file system has them on their way together. */
 void file_expect(int fd, uint64_t offset, uint64_t length);
 
 /* The file up to END is not needed any more, BEGIN to END being new; pages that END cuts through go with the next call.

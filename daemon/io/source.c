@@ -23,9 +23,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* What the kernel may read beyond what was asked for: the largest that distributions set up, and a large page. */
-#define READ_AHEAD_BYTES (4 * MIB)
-
 enum source_call {
     SOURCE_CALL_CHECK,
     SOURCE_CALL_READ,
@@ -62,7 +59,7 @@ struct source {
     int fd;
     bool is_local;     /* looks at it wait for nothing */
     bool drops_pages;  /* those of the window were not in memory before */
-    uint64_t ours_end; /* up to here they may be there because this source has read, or read ahead */
+    uint64_t ours_end; /* up to here they may be there because of this source */
     struct source_identity identity;
 
     void (*check_done)(void *userdata, int result, const struct source_identity *identity);
@@ -124,7 +121,7 @@ static int check_file(struct source *source)
 
 /*
  * Each window is judged for itself, as others may use a part of a file only; but not by pages that are there because of
- * what was read for the one before.
+ * this source: those that it has read, and those that it has asked for. The kernel reads nothing else ahead.
  */
 static void look_at_pages(struct source *source)
 {
@@ -133,8 +130,21 @@ static void look_at_pages(struct source *source)
     if (begin < source->read_window_end)
         source->drops_pages = !file_is_cached(source->fd, begin, source->read_window_end);
     /* The rest of this window is no question any more. */
-    if (source->ours_end < source->read_window_end + READ_AHEAD_BYTES)
-        source->ours_end = source->read_window_end + READ_AHEAD_BYTES;
+    if (source->ours_end < source->read_window_end)
+        source->ours_end = source->read_window_end;
+}
+
+/* Asks for this chunk and the next one, also where that is of the next window. */
+static void look_ahead(struct source *source)
+{
+    uint64_t size = source->identity.size_bytes, end = source->read_offset + source->read_bytes + IO_CHUNK_BYTES;
+
+    end = end < size ? end : size;
+    if (end <= source->read_offset)
+        return;
+    file_expect(source->fd, source->read_offset, end - source->read_offset);
+    if (source->ours_end < end)
+        source->ours_end = end;
 }
 
 static int read_chunk(struct source *source)
@@ -142,8 +152,7 @@ static int read_chunk(struct source *source)
     struct source_chunk *chunk = source->read_chunk;
 
     look_at_pages(source);
-    uint64_t next = source->read_offset + source->read_bytes, left = source->read_window_end - next;
-    file_expect(source->fd, next, left < IO_CHUNK_BYTES ? left : IO_CHUNK_BYTES);
+    look_ahead(source);
     ssize_t n = file_read(source->fd, source->read_offset, chunk->buffer, source->read_bytes);
 
     if (n < 0)
