@@ -164,7 +164,7 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-/* After each turn in which something happened. */
+/* Before the loop waits: after each turn in which something happened. */
 static int on_turn(sd_event_source *source, void *userdata)
 {
     struct daemon *daemon = userdata;
@@ -201,9 +201,13 @@ static int add_events(struct daemon *daemon)
         }
     }
     if (r >= 0)
-        r = sd_event_add_signal(daemon->event, NULL, SIGHUP | SD_EVENT_SIGNAL_PROCMASK, on_reload, daemon);
-    if (r >= 0)
-        r = sd_event_add_post(daemon->event, NULL, on_turn, daemon);
+        r = sd_event_add_signal(daemon->event, &source, SIGHUP | SD_EVENT_SIGNAL_PROCMASK, on_reload, daemon);
+    if (r >= 0) {
+        /* A post source would do, but takes a turn of its own after each other one. */
+        (void)sd_event_source_set_prepare(source, on_turn);
+        (void)sd_event_source_set_floating(source, true);
+        sd_event_source_unref(source);
+    }
     if (r >= 0)
         r = sd_event_add_time(daemon->event, &daemon->idle_source, CLOCK_MONOTONIC, 0, USEC_PER_SEC, on_idle, daemon);
     if (r >= 0)

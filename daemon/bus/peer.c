@@ -128,6 +128,7 @@ int peer_accept(struct bus_server *server, int fd)
         return r;
     TAILQ_INSERT_TAIL(&server->peers, peer, entry);
     server->peers_count++;
+    (void)sd_event_source_set_enabled(server->post_source, SD_EVENT_ON);
     (void)TAKE_PTR(peer);
     return 0;
 }

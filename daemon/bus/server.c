@@ -48,15 +48,21 @@ static int on_post(sd_event_source *source, void *userdata)
 {
     struct bus_server *server = userdata;
     struct peer *peer;
+    bool waits = false;
 
-    (void)source;
     TAILQ_FOREACH (peer, &server->peers, entry) {
-        if (peer->begun || peer->doomed || sd_bus_is_ready(peer->bus) <= 0)
+        if (peer->begun || peer->doomed)
             continue;
+        if (sd_bus_is_ready(peer->bus) <= 0) {
+            waits = true;
+            continue;
+        }
         peer->begun = true;
         for (int i = 0; i < AUTH_AHEAD_MAX && sd_bus_process(peer->bus, NULL) > 0; i++)
             ;
     }
+    if (!waits)
+        (void)sd_event_source_set_enabled(source, SD_EVENT_OFF); /* until the next one connects */
     return 0;
 }
 
@@ -125,6 +131,7 @@ int bus_server_new(const struct bus_server_options *options, struct bus_server *
     r = sd_event_add_post(server->event, &server->post_source, on_post, server);
     if (r < 0)
         return r;
+    (void)sd_event_source_set_enabled(server->post_source, SD_EVENT_OFF);
     r = sd_event_add_time(server->event, &server->listen_again_source, CLOCK_MONOTONIC, 0, USEC_PER_MSEC,
                           on_listen_again, server);
     if (r < 0)
