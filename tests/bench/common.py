@@ -254,6 +254,21 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
+def machine_seconds():
+    """What all processors together have spent, on whatever it was."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / CLOCK_TICKS  # but idle, and idle while a disk is waited for
+
+
+def status_fields(path):
+    return dict(line.split(":\t", 1) for line in path.read_text(encoding="ascii", errors="replace").splitlines()
+                if ":\t" in line)
+
+
+def rss_anon_bytes(pid):
+    return int(status_fields(Path(f"/proc/{pid}/status"))["RssAnon"].split()[0]) * 1024
+
+
 def status_fields(path):
     return dict(line.split(":\t", 1) for line in path.read_text(encoding="ascii", errors="replace").splitlines()
                 if ":\t" in line)
