@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Lets the N-th call of a kind fail, for N = 1, 2, 3 ... until a run meets none, in each phase of a daemon's life.
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A raw-socket HTTP server that sends exactly the bytes a test wants, at the moment it wants.
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A long, slow and unreliable line in front of a server: a TCP proxy with a round trip time, a rate, and losses.
 
