@@ -137,9 +137,16 @@
 #define RAMP_STEP_USEC   UINT64_C(500000)   /* between the first jobs after the network returned */
 #define RAMP_USEC        UINT64_C(30000000) /* after that it has been back for long */
 #define LOOK_TIMEOUT_USEC \
-    UINT64_C(30000000)   /* that a look at a file may take before its file system counts as one that hangs */
-#define IO_THREADS     4 /* enough to hide one slow file system from the others */
+    UINT64_C(30000000) /* that a look at a file may take before its file system counts as one that hangs */
+
+/* tests/bench/sizes tries other values of these three; what it found is in the README beside it. */
+#ifndef IO_THREADS
+#define IO_THREADS 4 /* that read files */
+#endif
+#ifndef IO_CHUNK_BYTES
+#define IO_CHUNK_BYTES (512 * KIB) /* one read */
+#endif
+#ifndef IO_CHUNKS_AHEAD
+#define IO_CHUNKS_AHEAD 2 /* chunks that one transfer may have read ahead */
+#endif
 #define IO_THREADS_MAX (IO_THREADS + ACTIVE_JOBS_MAX) /* with those that are stuck in a file system that hangs */
-/* One read. Measured: 256 KiB costs a tenth more processor time, 1 MiB saves little. */
-#define IO_CHUNK_BYTES  (512 * KIB)
-#define IO_CHUNKS_AHEAD 4 /* chunks that one transfer may have read ahead */

@@ -124,6 +124,24 @@ def server(programs, root, *options):
         stop(process)
 
 
+@contextlib.contextmanager
+def slow_folder(programs, behind, mountpoint, msec):
+    """MOUNTPOINT shows the folder BEHIND, slowly."""
+    mountpoint.mkdir()
+    process = subprocess.Popen([programs.slow_fs, behind, str(msec), mountpoint, "-f", "-o", "auto_unmount"],
+                               stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 10
+        while not os.path.ismount(mountpoint):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise OSError("slow-fs could not mount; it needs /dev/fuse and the right to mount")
+            time.sleep(0.02)
+        yield mountpoint
+    finally:
+        subprocess.run(["umount", "--lazy", mountpoint], check=False, stderr=subprocess.DEVNULL)
+        stop(process)
+
+
 def preloaded(program, library):
     """LD_PRELOAD for PROGRAM. A sanitizer's library has to come first."""
     libraries = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
@@ -269,13 +287,9 @@ def rss_anon_bytes(pid):
     return int(status_fields(Path(f"/proc/{pid}/status"))["RssAnon"].split()[0]) * 1024
 
 
-def status_fields(path):
-    return dict(line.split(":\t", 1) for line in path.read_text(encoding="ascii", errors="replace").splitlines()
-                if ":\t" in line)
-
-
-def rss_anon_bytes(pid):
-    return int(status_fields(Path(f"/proc/{pid}/status"))["RssAnon"].split()[0]) * 1024
+def most_memory_bytes(pid):
+    """The most that it has had in memory at a time."""
+    return int(status_fields(Path(f"/proc/{pid}/status"))["VmHWM"].split()[0]) * 1024
 
 
 def wakeups(pid):
