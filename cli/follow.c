@@ -127,7 +127,9 @@ static int load(struct follow *follow)
     int r = bitsq_client_query(follow->cli->client, filter, &query);
     for (size_t i = 0; r >= 0 && i < follow->count; i++)
         tracked_set(&follow->jobs[i], NULL);
-    while (r >= 0 && rows < (size_t)2 * FOLLOW_ROWS_MAX && (r = bitsq_query_next(query, &job)) > 0) {
+    /* Of all jobs, as many as are kept in view; of those that were named, each. */
+    size_t rows_max = follow->everything ? 2 * FOLLOW_ROWS_MAX : SIZE_MAX;
+    while (r >= 0 && rows < rows_max && (r = bitsq_query_next(query, &job)) > 0) {
         struct tracked *tracked = follow_find(follow, bitsq_job_get_id(job));
         if (!tracked && follow->everything)
             tracked = follow_add(follow, bitsq_job_get_id(job));

@@ -339,6 +339,19 @@ def test_wait_for_any_returns_with_the_first(home, serve):
     assert home.bitsq("wait", "--any", str(held_job), str(quick)).code == 0
 
 
+def test_wait_finds_every_job_of_a_long_selection(home):
+    """More than a page of the list, and more than watch keeps in view."""
+    bus = home.daemon().bus
+    bus.add_many(home.file(size=10), CLOSED, 1000, hold=True)
+    ids = bus.add_many(home.file(size=10), f"{CLOSED}more", 200, hold=True)
+    assert home.bitsq("cancel", "--all", "--yes").code == 0
+    waited = home.bitsq("wait", f"1-{max(ids)}")
+    assert waited.code == 5 and "there is no job" not in waited.out + waited.err, waited
+    assert (waited.out + waited.err).count("was cancelled") == 1200
+    waited = home.bitsq("wait", f"1-{max(ids) + 1}")
+    assert waited.code == 10 and (waited.out + waited.err).count("there is no job") == 1
+
+
 def test_wait_for_started_returns_before_the_end(home, serve):
     home.daemon(FragmentMin=5120, FragmentMax=8192)
     server = serve("--fault", "fragment: stall")
