@@ -350,6 +350,19 @@ static int serve(struct daemon *daemon, char **ret_address)
     return 0;
 }
 
+/* Of the writer, that came when the loop had ended or never began: nobody waits for them. */
+static void drop_answers(struct mailbox *mailbox)
+{
+    struct message_list list = TAILQ_HEAD_INITIALIZER(list);
+    struct message *message;
+
+    mailbox_take_all(mailbox, &list);
+    while ((message = TAILQ_FIRST(&list)) != NULL) {
+        TAILQ_REMOVE(&list, message, entry);
+        command_free((struct command *)message);
+    }
+}
+
 static void dismantle(struct daemon *daemon)
 {
     daemon->server = bus_server_free(daemon->server);
@@ -359,6 +372,8 @@ static void dismantle(struct daemon *daemon)
     daemon->io = io_free(daemon->io);
     daemon->spawner = spawner_free(daemon->spawner);
     daemon->net = net_free(daemon->net);
+    if (daemon->mailbox)
+        drop_answers(daemon->mailbox);
     daemon->mailbox = mailbox_free(daemon->mailbox);
     daemon->idle_source = sd_event_source_disable_unref(daemon->idle_source);
     status_done(&daemon->status);

@@ -170,6 +170,8 @@ void manager_reschedule(struct manager *manager);
 
 /* writing.c: submits a command, at the end of this turn and with all others of it; it comes back by the mailbox. */
 void manager_submit(struct manager *manager, struct command *command);
+/* What the writer does not have yet, it never will: as if the daemon had ended before. */
+void manager_drop_submitted(struct manager *manager);
 int writing_add_sources(struct manager *manager);
 
 /* groups.c */

@@ -455,7 +455,7 @@ struct manager *manager_free(struct manager *manager)
 
     if (!manager)
         return NULL;
-    store_submit_all(manager->store, &manager->submitted);
+    manager_drop_submitted(manager);
     while ((runner = TAILQ_FIRST(&manager->runners)) != NULL) {
         TAILQ_REMOVE(&manager->runners, runner, entry);
         runner_free(runner);

@@ -31,6 +31,16 @@ static int on_submit(sd_event_source *source, void *userdata)
     return 0;
 }
 
+void manager_drop_submitted(struct manager *manager)
+{
+    struct message *message;
+
+    while ((message = TAILQ_FIRST(&manager->submitted)) != NULL) {
+        TAILQ_REMOVE(&manager->submitted, message, entry);
+        command_free((struct command *)message);
+    }
+}
+
 static void tell_degraded(struct manager *manager)
 {
     if (manager->observer.degraded_changed)

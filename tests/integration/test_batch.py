@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One batch in many calls: all of it or nothing, whatever happens on the way."""
+import subprocess
+
 import dbus
 import pytest
 
 from support.bus import BusError, options
+from support.home import BITSQD
 from support.preload import preload
 from support.wait import poll
 
@@ -149,3 +152,21 @@ def test_so_many_jobs_may_wait_to_be_added_and_no_more(home):
     assert accepted >= 36 and refused and daemon.bus.counts() == {"paused": 1000 * accepted}
     for answer in refused:
         assert answer.get_error_name().endswith(".LimitReached") and "wait for the answers" in answer.get_args_list()[0]
+
+
+def test_a_start_that_fails_leaves_the_rest_of_a_batch_to_the_next_one(home):
+    """What the start had begun to take back is under way when it fails."""
+    daemon = home.daemon(**LATER)
+    source = home.file(size=10)
+    add_part(daemon.bus, source, "list", 0, 1000)
+    daemon.kill()
+    place = home.state / "socket"
+    place.unlink(missing_ok=True)
+    place.mkdir()
+    failed = subprocess.run([BITSQD], env=home.env, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    assert failed.returncode == 1, failed
+    assert "cannot listen on the private socket: Is a directory" in failed.stderr, failed
+    place.rmdir()
+    daemon.start()
+    assert daemon.bus.counts() == {}
+    assert daemon.bus.add_many(source, URL, 1000, hold=True)
