@@ -28,12 +28,11 @@ static const struct known_caller *find_caller(const struct peer *peer, const cha
     return NULL;
 }
 
-/* Only a unique name is one caller for ever. */
 static void remember_caller(struct peer *peer, const char *name, uid_t uid)
 {
     struct known_caller *caller = &peer->callers[peer->next_caller];
 
-    if (name[0] != ':' || strlen(name) > CALLER_NAME_MAX)
+    if (strlen(name) > CALLER_NAME_MAX)
         return;
     (void)text_copy(caller->name, sizeof(caller->name), name);
     caller->uid = uid;
@@ -43,21 +42,23 @@ static void remember_caller(struct peer *peer, const char *name, uid_t uid)
 static int sender_uid(struct peer *peer, sd_bus_message *message, uid_t *ret)
 {
     _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
-    const char *sender = peer->is_broker ? sd_bus_message_get_sender(message) : NULL;
+    const struct known_caller *known;
 
     if (!peer->is_broker) {
         *ret = peer->uid;
         return 0;
     }
-    const struct known_caller *known = sender && sender[0] != '\0' ? find_caller(peer, sender) : NULL;
-    if (known) {
+    const char *sender = sd_bus_message_get_sender(message);
+    if (!sender || sender[0] != ':') /* only a unique name is one caller for ever, and a bus gives no other */
+        return -EBADMSG;
+    if ((known = find_caller(peer, sender)) != NULL) {
         *ret = known->uid;
         return 0;
     }
     int r = sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds);
     if (r >= 0)
         r = sd_bus_creds_get_euid(creds, ret);
-    if (r >= 0 && sender)
+    if (r >= 0)
         remember_caller(peer, sender, *ret);
     return r;
 }
@@ -67,7 +68,13 @@ int auth_caller(struct peer *peer, sd_bus_message *message, uid_t *ret_uid, sd_b
     uid_t uid = (uid_t)-1;
 
     int r = sender_uid(peer, message, &uid);
-    if (r < 0 || (uid != geteuid() && uid != 0))
+    if (r < 0)
+        return sd_bus_error_setf(
+            error, BITSQ_ERROR_NOT_PERMITTED,
+            "the message bus does not say who calls: %s; set its policy right, or use bitsq, which "
+            "needs no bus",
+            strerror(-r));
+    if (uid != geteuid() && uid != 0)
         return sd_bus_error_set(error, BITSQ_ERROR_NOT_PERMITTED,
                                 "this daemon serves another user; use your own (bitsq starts it)");
     *ret_uid = geteuid();

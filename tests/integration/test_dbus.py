@@ -11,6 +11,7 @@ from support import tree
 from support.bus import Bus, BusError
 from support.clock import Clock
 from support.peer import Peer
+from support.session_bus import SessionBus
 from support.wait import poll
 
 EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
@@ -147,6 +148,22 @@ def test_the_bus_is_asked_once_who_a_caller_is(home, session_bus):
     monitor.wait(60)
     assert heard.read_text().count("member=GetConnection") == 41
     assert bus.counts() == {"paused": 121}
+
+
+def test_a_bus_that_does_not_say_who_calls_is_told_so(home):
+    members = ("GetConnectionUnixUser", "GetConnectionCredentials")  # sd-bus asks for either
+    bus = SessionBus(home, policy="".join(f'<deny send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus" send_member="{member}"/>'
+                                          for member in members))
+    try:
+        caller = Bus(bus.address, "org.bitsq1")
+        with pytest.raises(BusError) as error:
+            caller.add(home.file(size=10), "http://127.0.0.1:9/", hold=True)
+        assert error.value.name == "NotPermitted"
+        assert "does not say who calls: Permission denied" in error.value.message and "policy" in error.value.message
+        caller.close()
+        assert home.bitsq("add", "--hold", home.file(size=10), "http://127.0.0.1:9/").code == 0
+    finally:
+        bus.stop()
 
 
 def test_a_batch_is_all_or_none(home):

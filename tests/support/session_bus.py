@@ -16,19 +16,20 @@ CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configurat
     <allow send_destination="*" eavesdrop="true"/>
     <allow eavesdrop="true"/>
     <allow own="*"/>
+    {policy}
   </policy>
 </busconfig>
 """
 
 
 class SessionBus:
-    def __init__(self, home, activation=True):
+    def __init__(self, home, activation=True, policy=""):
         services = home.path / "services"
         services.mkdir(exist_ok=True)
         if activation:
             (services / "org.bitsq1.service").write_text(f"[D-BUS Service]\nName=org.bitsq1\nExec={BITSQD}\n")
         config = home.path / "bus.conf"
-        config.write_text(CONFIG.format(path=home.runtime / "bus", services=services))
+        config.write_text(CONFIG.format(path=home.runtime / "bus", services=services, policy=policy))
         log = open(home.log, "ab")
         self.process = subprocess.Popen(["dbus-daemon", "--nofork", "--print-address", f"--config-file={config}"],
                                         stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, text=True,
