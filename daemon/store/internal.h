@@ -45,7 +45,6 @@ struct store {
     size_t suspects_count;
     bool stop;
 
-    atomic_size_t pending;
     atomic_uint_fast64_t commits; /* transactions that have landed, for tests */
 };
 

@@ -106,22 +106,11 @@ void store_submit(struct store *store, struct command *command)
 
 void store_submit_all(struct store *store, struct message_list *list)
 {
-    struct message *message;
-    size_t count = 0;
-
-    TAILQ_FOREACH (message, list, entry)
-        count++;
-    (void)atomic_fetch_add(&store->pending, count);
     (void)pthread_mutex_lock(&store->lock);
     TAILQ_CONCAT(&store->waiting, list, entry);
     (void)pthread_mutex_unlock(&store->lock);
     /* Behind the lock: the writer that wakes up would only wait for it. */
     (void)pthread_cond_signal(&store->wake);
-}
-
-size_t store_pending(const struct store *store)
-{
-    return atomic_load(&store->pending);
 }
 
 void store_suspect(struct store *store, uint64_t id)

@@ -66,9 +66,6 @@ void store_submit(struct store *store, struct command *command);
  * up to STORE_BATCH_MAX records. */
 void store_submit_all(struct store *store, struct message_list *list);
 
-/* Commands submitted that have not come back. */
-size_t store_pending(const struct store *store);
-
 /*
  * 0 and a copy; -ENOENT. Here and in store_query() a job is as the commands over many jobs that are under way will
  * leave it: to everybody they count from their answer on. Only store_count() comes after them.

@@ -203,18 +203,6 @@ static bool take_batch(struct store *store, struct batch *batch)
     return !TAILQ_EMPTY(&batch->commands) || batch->suspects_count > 0;
 }
 
-static void answer(struct store *store, struct message_list *list)
-{
-    struct message *message;
-    size_t count = 0;
-
-    TAILQ_FOREACH (message, list, entry)
-        count++;
-    /* Counted down first: whoever has taken the last answer sees none pending. */
-    (void)atomic_fetch_sub(&store->pending, count);
-    mailbox_post_all(store->mailbox, list);
-}
-
 void *writer_run(void *userdata)
 {
     struct store *store = userdata;
@@ -225,7 +213,7 @@ void *writer_run(void *userdata)
         if (!TAILQ_EMPTY(&batch.commands))
             commit_batch(store, &batch.commands);
         commit_quarantine(store, batch.suspects, batch.suspects_count);
-        answer(store, &batch.commands);
+        mailbox_post_all(store->mailbox, &batch.commands);
     }
     return NULL;
 }
