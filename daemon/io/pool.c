@@ -175,14 +175,14 @@ int pool_new(struct mailbox *mailbox, unsigned threads, struct pool **ret)
 }
 
 /* With the lock held. */
-static void drop_waiting(struct pool *pool, bool also_must_run)
+static void drop_waiting(struct pool *pool, bool also_unattended)
 {
     struct pool_job_list kept = TAILQ_HEAD_INITIALIZER(kept);
     struct pool_job *job;
 
     while ((job = TAILQ_FIRST(&pool->waiting)) != NULL) {
         TAILQ_REMOVE(&pool->waiting, job, entry);
-        if (job->must_run && !also_must_run)
+        if (job->unattended && !also_unattended)
             TAILQ_INSERT_TAIL(&kept, job, entry);
         else
             job->drop(job);

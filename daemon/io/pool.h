@@ -26,11 +26,10 @@ struct pool_job {
     void (*run)(struct pool_job *job);    /* on a pool thread; may block */
     void (*finish)(struct pool_job *job); /* on the loop, after run() */
     void (*drop)(struct pool_job *job); /* the pool has gone: frees the job; on the loop, or on a thread after run() */
-    bool must_run;                      /* pool_free() does not drop it unrun while it waits: it closes a descriptor */
-    bool unattended;                    /* nobody waits for it: drop() follows run(), on the thread */
-    bool queued;                        /* the pool's */
-    uint64_t begun_usec;                /* the pool's */
-    TAILQ_ENTRY(pool_job) entry;        /* the pool's */
+    bool unattended; /* nobody waits for it, but it has to be done, even by pool_free(): drop() follows on the thread */
+    bool queued;     /* the pool's */
+    uint64_t begun_usec;         /* the pool's */
+    TAILQ_ENTRY(pool_job) entry; /* the pool's */
 };
 
 int pool_new(struct mailbox *mailbox, unsigned threads, struct pool **ret);

@@ -206,7 +206,7 @@ static void submit(struct source *source, enum source_call call)
 {
     source->busy = true;
     source->call = call;
-    source->job.must_run = source->job.unattended = call == SOURCE_CALL_CLOSE;
+    source->job.unattended = call == SOURCE_CALL_CLOSE;
     pool_submit(source->io->pool, &source->job);
 }
 
