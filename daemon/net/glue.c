@@ -98,9 +98,13 @@ static int on_soon(sd_event_source *source, void *userdata)
 
 static int arm(struct glue *glue)
 {
-    glue->armed_usec = glue->deadline_usec;
-    int r = sd_event_source_set_time(glue->timer, glue->armed_usec);
-    return r < 0 ? r : sd_event_source_set_enabled(glue->timer, SD_EVENT_ONESHOT);
+    int r = sd_event_source_set_time(glue->timer, glue->deadline_usec);
+
+    if (r >= 0)
+        r = sd_event_source_set_enabled(glue->timer, SD_EVENT_ONESHOT);
+    if (r >= 0)
+        glue->armed_usec = glue->deadline_usec;
+    return r;
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
