@@ -186,6 +186,11 @@ void manager_expire_batches(struct manager *manager);
 /* The daemon ends: what has not been queued yet never will be. */
 void manager_refuse_additions(struct manager *manager);
 
+/* submission.c: a job of CALLER, not added yet; a negative errno, with *error, where a value is none that it may have.
+ */
+int submission_make_job(struct manager *manager, uid_t caller, const struct manager_submission *submission,
+                        struct job **ret, struct manager_error *error);
+
 /* The daemon ends: whoever waits for a probe is told so. */
 void manager_stop_probes(struct manager *manager);
 
