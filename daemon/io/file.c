@@ -23,6 +23,11 @@
 #define SYS_cachestat 451
 #endif
 
+/* Of Linux 6.8, likewise. */
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x00004000U
+#endif
+
 #define OPEN_FLAGS       (O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
 #define IDENTITY_MASK    (STATX_TYPE | STATX_SIZE | STATX_MTIME | STATX_INO | STATX_BTIME)
 #define PROBE_BYTES      ((size_t)1 << 20) /* looked at in each of PROBE_PLACES for pages in memory */
@@ -73,7 +78,14 @@ int file_open(const char *path, int *ret_fd)
     r = check_type(st.st_mode);
     if (r < 0)
         return r;
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+int file_make_readable(int fd)
+{
     int flags = fcntl(fd, F_GETFL);
+
     if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
         return -errno;
     /*
@@ -81,7 +93,6 @@ int file_open(const char *path, int *ret_fd)
      * to many MiB, and pages that it brought in of its own accord could not be told from those that others use.
      */
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
-    *ret_fd = TAKE_FD(fd);
     return 0;
 }
 
@@ -135,15 +146,58 @@ bool file_is_local(int fd)
     return fstatfs(fd, &fs) >= 0 && filesystem_is_local((uint32_t)fs.f_type);
 }
 
-bool file_look_cached(const char *path, const struct source_identity *opened, struct source_identity *ret)
+uint64_t file_mount_id(int fd)
+{
+    struct statx stx;
+
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID_UNIQUE, &stx) < 0)
+        return 0;
+    return stx.stx_mask & STATX_MNT_ID_UNIQUE ? stx.stx_mnt_id : 0;
+}
+
+bool file_is_on_root(int fd)
+{
+    struct statx here, root;
+
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &here) < 0 ||
+        statx(AT_FDCWD, "/", AT_STATX_DONT_SYNC, STATX_MNT_ID, &root) < 0)
+        return false;
+    return (here.stx_mask & root.stx_mask & STATX_MNT_ID) && here.stx_mnt_id == root.stx_mnt_id;
+}
+
+int file_find_cached(const char *path)
 {
     /* O_PATH opens nothing: no driver, no lock and no permission event of fanotify(7) can hold it back. */
     struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED};
+
+    return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+}
+
+bool file_identify_cached(int fd, const uint8_t boot_id[static 16], struct source_identity *ret)
+{
     uint64_t now = realtime_usec();
     struct source_identity identity;
     struct statx stx;
 
-    _cleanup_close_ int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, IDENTITY_MASK | STATX_UID | STATX_MODE, &stx) < 0)
+        return false;
+    if (!S_ISREG(stx.stx_mode) || stx.stx_uid != geteuid() || !(stx.stx_mode & S_IRUSR))
+        return false;
+    fill_identity(&stx, &identity);
+    identity.inode_is_stable = true; /* as on every file system of filesystem_is_local() */
+    memcpy(identity.boot_id, boot_id, sizeof(identity.boot_id));
+    identity.racy = ident_is_racy(identity.mtime_sec, identity.mtime_nsec, now);
+    *ret = identity;
+    return true;
+}
+
+bool file_look_cached(const char *path, const struct source_identity *opened, struct source_identity *ret)
+{
+    uint64_t now = realtime_usec();
+    struct source_identity identity;
+    struct statx stx;
+
+    _cleanup_close_ int fd = file_find_cached(path);
     if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, IDENTITY_MASK, &stx) < 0)
         return false;
     fill_identity(&stx, &identity);

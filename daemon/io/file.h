@@ -11,13 +11,34 @@
 
 /*
  * Opens a regular file for reading, and nothing else: no call blocks on a FIFO, wakes a device, or makes a terminal
- * ours. -EISDIR, -EMEDIUMTYPE (FIFO, socket, device), -ELOOP (also a link of /proc, which would mean the daemon's own
- * descriptors), or the errno of open(2).
+ * ours; file_make_readable() comes before the first read. -EISDIR, -EMEDIUMTYPE (FIFO, socket, device), -ELOOP (also a
+ * link of /proc, which would mean the daemon's own descriptors), or the errno of open(2).
  */
 int file_open(const char *path, int *ret_fd);
 
+/* Before an open file is read. */
+int file_make_readable(int fd);
+
 /* What stat says of the open file. BOOT_ID goes into it. */
 int file_identify(int fd, const uint8_t boot_id[static 16], struct source_identity *ret);
+
+/* The mount that FD is on, by a number that no mount gets again; 0 where the kernel has none (before Linux 6.8). */
+uint64_t file_mount_id(int fd);
+
+/* Whether FD is on the mount of the root folder, with no other one between the two. */
+bool file_is_on_root(int fd);
+
+/*
+ * Opens the place of PATH (O_PATH, which opens no file) where all of the path is in memory; waits for nothing: also on
+ * the loop. -1 where it is not, or cannot be resolved.
+ */
+int file_find_cached(const char *path);
+
+/*
+ * What stat says of a regular file that file_find_cached() has found on a local file system, waiting for nothing. False
+ * where it is none, or not sure to be readable for this process: where it is owned by it, no access list has a say.
+ */
+bool file_identify_cached(int fd, const uint8_t boot_id[static 16], struct source_identity *ret);
 
 /* Whether file_look_cached() may be asked about the open file. */
 bool file_is_local(int fd);

@@ -2,6 +2,7 @@
 /* What the files of io/ share. */
 #pragma once
 
+#include "io/mountpoint.h"
 #include "io/pool.h"
 #include "io/token.h"
 
@@ -13,11 +14,21 @@ TAILQ_HEAD(reply_call_list, reply_call);
 
 LIST_HEAD(source_list, source);
 
+#define KNOWN_MOUNTS 8
+
+/* A mount of a local file system that a look has been at. */
+struct known_mount {
+    uint64_t id; /* no mount ever gets it again; 0 = none is known here */
+    char path[SOURCE_MOUNT_MAX + 1];
+};
+
 struct io {
     struct pool *pool;
     size_t sources_count;
     struct source_list left_behind; /* sources that were freed while a thread was in a call on them */
     uint8_t boot_id[16];
+    struct known_mount mounts[KNOWN_MOUNTS];
+    unsigned next_mount;                /* the place of the next one: the oldest goes */
     struct reply_call_list reply_calls; /* those of one job in order, one at a time in the pool */
     struct spawner *spawner;            /* NULL = none */
     uint64_t token_timeout_usec;        /* TOKEN_COMMAND_USEC, shorter only in tests */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "io/mountpoint.h"
 
+#include "io/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -56,7 +58,7 @@ void mountpoint_of(int fd, char path[static SOURCE_MOUNT_MAX + 1])
     bool is_mounted;
 
     path[0] = '\0';
-    if (!real_path(fd, at, sizeof(at)))
+    if (file_is_on_root(fd) || !real_path(fd, at, sizeof(at)))
         return;
     for (char *slash = strrchr(at, '/'); slash && slash != at; slash = strrchr(at, '/')) {
         *slash = '\0';

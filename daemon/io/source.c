@@ -94,7 +94,9 @@ static int open_file(struct source *source)
 
     if (r < 0)
         return r;
-    r = file_identify(source->fd, source->boot_id, &source->identity);
+    r = file_make_readable(source->fd);
+    if (r >= 0)
+        r = file_identify(source->fd, source->boot_id, &source->identity);
     if (r < 0) {
         close_file(source);
         return r;

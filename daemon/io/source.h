@@ -43,6 +43,13 @@ bool io_dispatch(struct io *io, struct message *message);
  */
 typedef void (*io_looked_t)(void *userdata, int result, const struct source_identity *identity, const char *mount);
 int io_look(struct io *io, const char *path, io_looked_t done, void *userdata, struct io_request **ret);
+/*
+ * The same at once, without a call in the pool: true where the path is in memory, leads to a regular file that the
+ * daemon's user owns and may read, and lies on a mount of a local file system where a look has been before; else only
+ * io_look() can tell. Opens nothing, as a virus scanner may hold that back: what a security module says of reading is
+ * heard when the file is uploaded. RET_MOUNT is valid until the next look. Needs Linux 6.8.
+ */
+bool io_look_now(struct io *io, const char *path, struct source_identity *ret, const char **ret_mount);
 /* Whether a file system that was mounted at PATH is not there any more. */
 int io_look_at_mount(struct io *io, const char *path, void (*done)(void *userdata, bool is_gone), void *userdata,
                      struct io_request **ret);

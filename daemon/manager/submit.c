@@ -232,12 +232,15 @@ void addition_refuse_part(struct batch_part *part)
     refuse(addition);
 }
 
-static void all_looked_at(struct addition *addition)
+/* A negative errno where it is to be refused, for addition->error. */
+static int all_looked_at(struct addition *addition)
 {
-    if (addition->error.fault == FAULT_NONE && !addition->part.batching)
-        submit(addition);
-    else if (addition->error.fault != FAULT_NONE || batch_part_ready(&addition->part, &addition->error) < 0)
-        refuse(addition);
+    if (addition->error.fault != FAULT_NONE)
+        return -ECANCELED;
+    if (addition->part.batching)
+        return batch_part_ready(&addition->part, &addition->error);
+    submit(addition);
+    return 0;
 }
 
 static void refuse_empty(struct addition *addition, size_t index)
@@ -308,16 +311,15 @@ static void one_looked_at(struct addition *addition)
         return;
     }
     addition->late_source = sd_event_source_disable_unref(addition->late_source);
-    all_looked_at(addition);
+    if (all_looked_at(addition) < 0)
+        refuse(addition);
 }
 
-static void on_looked(void *userdata, int result, const struct source_identity *identity, const char *mount)
+static void take_look(struct look *look, int result, const struct source_identity *identity, const char *mount)
 {
-    struct look *look = userdata;
     struct addition *addition = look->addition;
     struct job *job = addition->command->jobs[look->index];
 
-    look->request = NULL;
     if (result >= 0) {
         job->identity = *identity;
         job->source_mount = mount[0] != '\0' ? strdup(mount) : NULL; /* without it the job does not wait for it */
@@ -326,7 +328,15 @@ static void on_looked(void *userdata, int result, const struct source_identity *
         source_fault(addition, look->index, result);
     else if (addition->error.fault == FAULT_NONE && look->refuse_empty && identity->size_bytes == 0)
         refuse_empty(addition, look->index);
-    one_looked_at(addition);
+}
+
+static void on_looked(void *userdata, int result, const struct source_identity *identity, const char *mount)
+{
+    struct look *look = userdata;
+
+    look->request = NULL;
+    take_look(look, result, identity, mount);
+    one_looked_at(look->addition);
 }
 
 static void on_reply_looked(void *userdata, int result)
@@ -365,17 +375,24 @@ static int fill_command(struct addition *addition, uid_t caller, const struct ma
     return 0;
 }
 
-/* At the file, and at the place of its reply. */
+/* At the file, and at the place of its reply; at once where that waits for nothing. */
 static int look_at(struct addition *addition, const struct manager_submission *submission, size_t index)
 {
     struct look *look = &addition->looks[index];
     struct io *io = addition->manager->io;
+    struct source_identity identity;
+    const char *mount;
+    int r;
 
     *look = (struct look){.addition = addition, .index = index, .refuse_empty = submission->refuse_empty};
-    int r = io_look(io, submission->source, on_looked, look, &look->request);
-    if (r < 0)
-        return r;
-    addition->looks_left++;
+    if (io_look_now(io, submission->source, &identity, &mount)) {
+        take_look(look, 0, &identity, mount);
+    } else {
+        r = io_look(io, submission->source, on_looked, look, &look->request);
+        if (r < 0)
+            return r;
+        addition->looks_left++;
+    }
     if (!submission->reply_path)
         return 0;
     r = io_check_reply_path(io, submission->reply_path, on_reply_looked, look, &look->reply);
@@ -385,32 +402,42 @@ static int look_at(struct addition *addition, const struct manager_submission *s
     return 0;
 }
 
-/* A negative errno where nothing was begun; else its looks will end it. */
+static int look_at_all(struct addition *addition, const struct manager_submission *submissions)
+{
+    for (size_t i = 0; i < addition->count; i++) {
+        int r = look_at(addition, &submissions[i], i);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* A negative errno and *error where it is refused at once; else its looks will end it, or its commit. */
 static int start(struct addition *addition, const struct manager_submission *submissions, struct manager_error *error)
 {
     struct manager *manager = addition->manager;
 
     int r = fill_command(addition, addition->caller, submissions, addition->count, error);
-    if (r >= 0)
-        r = sd_event_add_time_relative(manager->event, &addition->late_source, CLOCK_MONOTONIC,
-                                       manager->settings.look_timeout_usec, 0, on_late, addition);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < addition->count; i++) {
-        r = look_at(addition, &submissions[i], i);
-        if (r < 0 && addition->looks_left == 0)
-            return r;
-        if (r < 0) {
-            /* Those that are under way will end the addition. */
-            addition->error = *error;
-            break;
-        }
-    }
     addition->is_adding = true;
     manager->adding_jobs += addition->count;
     LIST_INSERT_HEAD(&manager->additions, addition, entry);
     addition->listed = true;
-    return 0;
+
+    r = sd_event_add_time_relative(manager->event, &addition->late_source, CLOCK_MONOTONIC,
+                                   manager->settings.look_timeout_usec, 0, on_late, addition);
+    if (r >= 0)
+        r = look_at_all(addition, submissions);
+    if (r < 0)
+        addition->error = *error;
+    if (addition->looks_left > 0)
+        return 0;
+    addition->late_source = sd_event_source_disable_unref(addition->late_source);
+    r = all_looked_at(addition);
+    if (r < 0)
+        *error = addition->error;
+    return r;
 }
 
 static bool has_room(const struct manager *manager, size_t count)

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from support import tree
-from support.bus import Bus, BusError
+from support.bus import Bus, BusError, options
 from support.clock import Clock
 from support.peer import Peer
 from support.session_bus import SessionBus
@@ -176,6 +176,25 @@ def test_a_batch_is_all_or_none(home):
         bus.manager("AddJobs", "a(aysa{sv})a{sv}", [entry(good), entry(missing)], none)
     assert error.value.name == "SourceUnreadable" and "missing" in error.value.message
     assert bus.query(all=True)[0] == []
+
+
+def test_later_calls_hear_the_same_of_their_files_as_the_first(home):
+    """Once a file of a mount was looked at, others there are looked at in another way."""
+    import dbus
+    bus = home.daemon().bus
+    none = dbus.Dictionary({}, signature="sv")
+    good, empty, missing = home.file("good", size=10), home.file("empty", size=0), home.path / "missing"
+    entry = lambda path, **values: dbus.Struct((dbus.ByteArray(bytes(path)), "http://127.0.0.1:9/x", options({"hold": True, **values})),
+                                               signature="aysa{sv}")
+    add = lambda *entries: bus.manager("AddJobs", "a(aysa{sv})a{sv}", list(entries), none)
+    assert len(add(entry(good))) == 1
+    assert len(add(entry(good), entry(empty))) == 2
+    for entries, part in (((entry(good), entry(missing)), "missing"), ((entry(home.path), entry(good)), "is a folder"),
+                          ((entry(good), entry(empty, empty="refuse")), "empty files were to be refused")):
+        with pytest.raises(BusError) as error:
+            add(*entries)
+        assert error.value.name == "SourceUnreadable" and part in error.value.message
+    assert bus.counts() == {"paused": 3}
 
 
 def test_a_client_may_only_ask_for_what_a_verb_allows_in_a_state(home):

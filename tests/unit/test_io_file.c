@@ -88,13 +88,14 @@ static void a_small_file_is_probed_within_its_bounds(void **state)
     folder_remove(folder);
 }
 
-static void an_open_file_blocks_and_is_closed_by_exec(void **state)
+static void a_readable_file_blocks_and_is_closed_by_exec(void **state)
 {
     int fd = -1;
 
     (void)state;
     char *folder = folder_new(), *path = folder_file(folder, "file", 1);
     assert_int_equal(file_open(path, &fd), 0);
+    assert_int_equal(file_make_readable(fd), 0);
     assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
     assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
     assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
@@ -140,7 +141,7 @@ static void only_file_systems_that_are_known_for_it_answer_at_once(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(dropped_pages_leave_memory),
     cmocka_unit_test(a_small_file_is_probed_within_its_bounds),
-    cmocka_unit_test(an_open_file_blocks_and_is_closed_by_exec),
+    cmocka_unit_test(a_readable_file_blocks_and_is_closed_by_exec),
     cmocka_unit_test(network_file_systems_are_known_by_name),
     cmocka_unit_test(inodes_that_are_made_up_are_not_trusted),
     cmocka_unit_test(only_file_systems_that_are_known_for_it_answer_at_once),
