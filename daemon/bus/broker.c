@@ -124,6 +124,7 @@ static int broker_new(struct bus_server *server, const char *address, struct pee
         return -ENOMEM;
     TAILQ_INIT(&broker->calls);
     TAILQ_INIT(&broker->joiners);
+    LIST_INIT(&broker->asked);
     broker->server = server;
     broker->is_broker = true;
     broker->retry_usec = RETRY_MIN_USEC;

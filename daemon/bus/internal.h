@@ -10,7 +10,7 @@
 #include <sys/queue.h>
 #include <systemd/sd-bus.h>
 
-#define CALLER_NAME_MAX 31 /* a longer one is asked for with each call */
+#define CALLER_NAME_MAX 255 /* of any name on a bus */
 
 /* A job object that a message is about: valid until the next message on the same connection. */
 struct found_job {
@@ -57,7 +57,9 @@ struct peer {
     char *address;
     bool owns_name;
     struct known_caller callers[BUS_CALLERS_MAX];
-    size_t next_caller;  /* whose place the next one takes */
+    size_t next_caller; /* whose place the next one takes */
+    LIST_HEAD(, asked_caller) asked;
+    unsigned held_calls; /* of all of those */
     uint64_t retry_usec; /* delay before the next connection */
     sd_event_source *retry_source;
     TAILQ_HEAD(, call) joiners; /* JoinBus calls that wait for the name */
@@ -101,6 +103,12 @@ struct peer *broker_free(struct peer *peer);
 
 /* Another bus, or the same one started anew, gives the same names to others. */
 void auth_forget_callers(struct peer *peer);
+
+/*
+ * For every message, before the objects see it: 0 where the caller is known, or need not be; 1 where the message is
+ * held until the bus has said who calls; or a negative errno.
+ */
+int auth_await_caller(struct peer *peer, sd_bus_message *message, sd_bus_error *error);
 
 /* -EPERM, with the error set, where the caller may not use this daemon; else 0 and whose jobs it acts on. */
 int auth_caller(struct peer *peer, sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error);

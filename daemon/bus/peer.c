@@ -47,7 +47,10 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
 /* Sees every message before the objects do: a client that sends and never reads is dropped here. */
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-    return peer_is_stuck(userdata) ? 1 : limit_catch_write(userdata, message, error);
+    if (peer_is_stuck(userdata))
+        return 1;
+    int r = auth_await_caller(userdata, message, error);
+    return r != 0 ? r : limit_catch_write(userdata, message, error);
 }
 
 int peer_export(struct peer *peer)
@@ -71,6 +74,7 @@ struct peer *peer_free(struct peer *peer)
     if (!peer)
         return NULL;
     peer_forget_calls(peer);
+    auth_forget_callers(peer);
     sd_bus_track_unref(peer->subscribers);
     sd_bus_close_unref(peer->bus);
     job_free(peer->found.job);
@@ -117,6 +121,7 @@ int peer_accept(struct bus_server *server, int fd)
         return -ENOMEM;
     TAILQ_INIT(&peer->calls);
     TAILQ_INIT(&peer->joiners);
+    LIST_INIT(&peer->asked);
     peer->server = server;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &ucred, &size) < 0)
         return -errno;

@@ -111,6 +111,7 @@
 #define BUS_QUEUE_DROP  64    /* queued messages of a peer above which Progress is dropped */
 #define BUS_QUEUE_CLOSE 1024  /* queued messages of a peer above which it is disconnected */
 #define BUS_CALLERS_MAX 32    /* on a message bus, of which is remembered who they are */
+#define BUS_HELD_MAX    256   /* calls that wait until a message bus has said who calls */
 #define BUS_PENDING_MAX 1024  /* calls of one peer that wait for the disk */
 #define BATCH_JOBS_MAX  1000  /* jobs of one AddJobs call: one transaction */
 #define BATCH_TOKEN_MAX 64    /* bytes of the name of a batch in parts */

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The D-Bus interface as a caller meets it, against the contract in dbus/."""
 import struct
-import subprocess
 import time
 import xml.etree.ElementTree as ET
 
@@ -11,7 +10,6 @@ from support import tree
 from support.bus import Bus, BusError, options
 from support.clock import Clock
 from support.peer import Peer
-from support.session_bus import SessionBus
 from support.wait import poll
 
 EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
@@ -127,43 +125,6 @@ def test_a_page_of_no_or_too_many_rows_is_refused(home, limit):
     with pytest.raises(BusError) as error:
         bus.query(limit=limit, all=True)
     assert error.value.name == "InvalidArgument"
-
-
-def test_the_bus_is_asked_once_who_a_caller_is(home, session_bus):
-    bus = home.daemon().bus
-    source = home.file(size=10)
-    heard = home.path / "heard"
-    with open(heard, "wb") as out:
-        monitor = subprocess.Popen(["dbus-monitor", "--address", session_bus.address,
-                                    "type='method_call',destination='org.freedesktop.DBus'",
-                                    "type='method_call',destination='org.bitsq1'"], stdout=out, stdin=subprocess.DEVNULL)
-    poll(lambda: "NameAcquired" in heard.read_text(), "the monitor is on the bus")
-    callers = [Bus(session_bus.address, "org.bitsq1") for _ in range(40)]
-    for number, caller in enumerate(callers):
-        for turn in range(3):
-            caller.add(source, f"http://127.0.0.1:9/{number}-{turn}", hold=True)
-    callers[0].add(source, "http://127.0.0.1:9/last", hold=True)  # 39 others later, it has been forgotten
-    poll(lambda: heard.read_text().count("member=AddJob") == 121, "the monitor has heard all calls")
-    monitor.terminate()
-    monitor.wait(60)
-    assert heard.read_text().count("member=GetConnection") == 41
-    assert bus.counts() == {"paused": 121}
-
-
-def test_a_bus_that_does_not_say_who_calls_is_told_so(home):
-    members = ("GetConnectionUnixUser", "GetConnectionCredentials")  # sd-bus asks for either
-    bus = SessionBus(home, policy="".join(f'<deny send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus" send_member="{member}"/>'
-                                          for member in members))
-    try:
-        caller = Bus(bus.address, "org.bitsq1")
-        with pytest.raises(BusError) as error:
-            caller.add(home.file(size=10), "http://127.0.0.1:9/", hold=True)
-        assert error.value.name == "NotPermitted"
-        assert "does not say who calls: Permission denied" in error.value.message and "policy" in error.value.message
-        caller.close()
-        assert home.bitsq("add", "--hold", home.file(size=10), "http://127.0.0.1:9/").code == 0
-    finally:
-        bus.stop()
 
 
 def test_a_batch_is_all_or_none(home):
