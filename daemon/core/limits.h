@@ -105,6 +105,7 @@
 #define BULK_TOUCHED_MAX             10000 /* jobs that had a command of their own meanwhile */
 #define STORE_PAGE_ROWS_MAX          1000  /* rows of one query page */
 #define STORE_SCAN_ROWS_MAX          4000 /* records one query may look at before it returns a short page: 6 ms of the loop */
+#define COUNT_ROWS_MAX               1000 /* matches that a command over many jobs counts in one turn: 3 ms of the loop */
 
 /* The bus. */
 #define BUS_PEERS_MAX   256   /* connections on the private socket */

@@ -356,7 +356,7 @@ static int count_job(const struct job *job, const struct manager_view *view, voi
 /* The next page; -EAGAIN where others follow. */
 static int count_page(struct control *control)
 {
-    int r = manager_query(control->manager, &control->filter, control->after, STORE_SCAN_ROWS_MAX, count_job, control,
+    int r = manager_query(control->manager, &control->filter, control->after, COUNT_ROWS_MAX, count_job, control,
                           &control->after);
 
     if (r < 0)
@@ -381,6 +381,16 @@ static void fail(struct control *control, int result)
     answer(control, &error);
 }
 
+/*
+ * The next page, behind whatever is ready by then. A timer that is over is one of many; sd-event takes a deferred
+ * source that is enabled again, pending since it was made, before all others.
+ */
+static void count_later(struct manager *manager)
+{
+    (void)sd_event_source_set_time(manager->counting_source, 0);
+    (void)sd_event_source_set_enabled(manager->counting_source, SD_EVENT_ONESHOT);
+}
+
 void control_count_on(struct manager *manager)
 {
     struct control *control = LIST_FIRST(&manager->countings);
@@ -397,7 +407,7 @@ void control_count_on(struct manager *manager)
         fail(control, r);
     }
     if (!LIST_EMPTY(&manager->countings))
-        (void)sd_event_source_set_enabled(manager->counting_source, SD_EVENT_ONESHOT);
+        count_later(manager);
 }
 
 void control_refuse_all(struct manager *manager)
@@ -532,7 +542,7 @@ int manager_control(struct manager *manager, uid_t caller, enum job_verb verb, s
     if (r == -EAGAIN) {
         LIST_INSERT_HEAD(&manager->countings, control, entry);
         control->counting = true;
-        (void)sd_event_source_set_enabled(manager->counting_source, SD_EVENT_ONESHOT);
+        count_later(manager);
     } else if (r < 0) {
         return r;
     }

@@ -195,9 +195,9 @@ static int on_batch(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-static int on_counting(sd_event_source *source, void *userdata)
+static int on_counting(sd_event_source *source, uint64_t usec, void *userdata)
 {
-    (void)source;
+    (void)source, (void)usec;
     control_count_on(userdata);
     return 0;
 }
@@ -271,7 +271,8 @@ static int add_sources(struct manager *manager)
     if (r < 0)
         return r;
     (void)sd_event_source_set_enabled(manager->batch_source, SD_EVENT_OFF);
-    r = sd_event_add_defer(manager->event, &manager->counting_source, on_counting, manager);
+    r = sd_event_add_time(manager->event, &manager->counting_source, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_USEC,
+                          on_counting, manager);
     if (r < 0)
         return r;
     (void)sd_event_source_set_enabled(manager->counting_source, SD_EVENT_OFF);

@@ -21,7 +21,7 @@ void manager_submit(struct manager *manager, struct command *command)
     TAILQ_INSERT_TAIL(&manager->submitted, &command->message, entry);
 }
 
-/* Its turn comes behind all that was ready when the first of them was submitted: whatever those submit goes along. */
+/* Behind the handler that submitted the first of them, before any other: whatever that handler submits goes along. */
 static int on_submit(sd_event_source *source, void *userdata)
 {
     struct manager *manager = userdata;

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Commands over more jobs than one transaction touches: answered when the intent is durable, and as if done then."""
 import json
+import threading
+import time
 
 import pytest
 
-from support.bus import BusError, options, query
+from support.bus import Bus, BusError, options, query
 from support.preload import preload
 from support.wait import poll
 
@@ -151,3 +153,20 @@ def test_what_was_cancelled_can_be_removed_at_once(home, busy):
     assert busy.bus.control("remove", state=["cancelled"])[:2] == (2500, 0)
     assert [row["State"] for row in busy.bus.query(all=True)[0]] == ["transferring"]
     poll(lambda: busy.bus.counts() == {"transferring": 1}, "the counts have come after")
+
+
+def test_others_are_answered_while_a_command_counts_its_jobs(home):
+    """Which takes thirty turns of the loop here: no caller waits for most of them."""
+    daemon = home.daemon(**LATER)
+    daemon.bus.add_many(home.file(size=10), URL, 30_000, hold=True)
+    other, answers = Bus((home.state / "address").read_text().strip()), []
+    other.get("Version")
+    command = threading.Thread(target=lambda: answers.append(daemon.bus.control("retry", all=True)))
+    moments = [time.monotonic()]
+    command.start()
+    while command.is_alive():
+        other.get("Version")
+        moments.append(time.monotonic())
+    assert answers[0][:2] == (30_000, 30_000)  # none of them may be retried, so that little had to be written
+    longest = max(after - before for before, after in zip(moments, moments[1:]))
+    assert longest < (moments[-1] - moments[0]) / 2, (longest, moments[-1] - moments[0])
