@@ -75,6 +75,15 @@ def in_flight(requests, times):
     return [sum(begin[target] <= time <= end.get(target, time) for target in begin) for time in times]
 
 
+def show_exchange(target, requests, times):
+    """What the server saw of TARGET, and the kills in between."""
+    shown = [(entry["time_usec"], f"{entry['packet']} {entry['headers'].get('content-range', '')}, {entry['body_received']} "
+              f"received: {entry['status']} {entry['fault'] or ''} on {entry['connection']}")
+             for entry in requests if entry["target"] == target]
+    for moment, text in sorted(shown + [(moment, f"kill {number}") for number, moment in enumerate(times)]):
+        print(f"{moment}: {text}", file=sys.stderr)
+
+
 def real_files():
     """Files of this machine, of many sizes."""
     found = [path for folder in ("/usr/bin", "/usr/lib/x86_64-linux-gnu", "/usr/share/doc")
@@ -157,7 +166,10 @@ class Harness:
         sessions = {(entry["target"], entry["session"]) for entry in requests if delivered(entry)}
         self.twice += len(sessions) - len({target for target, _ in sessions})
         self.flying += in_flight(requests, times)
-        self.phases.append(resent.Account(requests, times, FRAGMENT_MIN))
+        account = resent.Account(requests, times, FRAGMENT_MIN)
+        self.phases.append(account)
+        for (_, target), _, _ in account.over():
+            show_exchange(target, requests, times)
         for server in servers:
             self.leave(server)
 

@@ -54,6 +54,14 @@ def test_what_the_server_asks_for_again_is_laid_to_the_kill():
     assert account.resent == {(0, "/x"): 50} and account.unprovoked == 0
 
 
+def test_each_kill_costs_a_small_fragment_that_is_refused():
+    """A kill in the middle of a fragment, and one before the answer to the small first one of the next life is stored."""
+    account = Account([fragment(1, 0, 1000, 1000), fragment(2, 1000, 1000, 1000), fragment(11, 0, 50, 50, status=416),
+                       fragment(21, 0, 50, 50, status=416), fragment(22, 1000, 1000, 1000)], [10, 20], 50)
+    assert account.resent == {(0, "/x"): 50 + 1000, (1, "/x"): 50}
+    assert account.over() == [] and account.unprovoked == 0
+
+
 def test_a_refusal_before_any_kill_is_no_excuse():
     account = Account([fragment(1, 0, 50, 50, status=416), fragment(2, 0, 50, 50)], [10], 50)
     assert account.unprovoked == 50

@@ -9,7 +9,8 @@ again, the kill that ended that life is to blame:
                            ^         ^
                            p and the part of B that came again are laid to the first kill
 
-A server may refuse p as a whole, by 416 with an offset within it: what it asks for again is laid to that kill, too.
+A server may refuse p as a whole, by 416 with an offset of its own: what it asks for again in the same life is laid to
+that kill, too. When a later life sends p once more, the kill that ended the life in between is to blame for that.
 """
 import bisect
 import re
@@ -19,22 +20,23 @@ class Overlaps:
     """Who is to blame where a byte of one target arrives again: the number of a life that ended, or the one that runs."""
 
     def __init__(self):
-        self.pieces = []  # (first, end, blamed), in order, without overlap
+        self.pieces = []  # (first, end, life in which it arrived last, whether it was refused), without overlap
 
-    def receive(self, first, end, blamed):
+    def receive(self, first, end, life, refused):
         """Notes the arrival of [first, end) and returns blamed -> bytes that had arrived before."""
         again, kept = {}, []
-        for piece_first, piece_end, piece_blamed in self.pieces:
+        for piece_first, piece_end, piece_life, piece_refused in self.pieces:
             low, high = max(first, piece_first), min(end, piece_end)
             if low >= high:
-                kept.append((piece_first, piece_end, piece_blamed))
+                kept.append((piece_first, piece_end, piece_life, piece_refused))
                 continue
-            again[piece_blamed] = again.get(piece_blamed, 0) + high - low
+            blamed = life - 1 if piece_refused and piece_life == life else piece_life
+            again[blamed] = again.get(blamed, 0) + high - low
             if piece_first < low:
-                kept.append((piece_first, low, piece_blamed))
+                kept.append((piece_first, low, piece_life, piece_refused))
             if high < piece_end:
-                kept.append((high, piece_end, piece_blamed))
-        self.pieces = sorted(kept + [(first, end, blamed)])
+                kept.append((high, piece_end, piece_life, piece_refused))
+        self.pieces = [*kept, (first, end, life, refused)]
         return again
 
 
@@ -58,8 +60,7 @@ class Account:
             target = entry["target"]
             first = int(re.fullmatch(r"bytes (\d+)-\d+/\d+", entry["headers"]["content-range"]).group(1))
             refused = entry["status"] == 416 and life > 0
-            again = overlaps.setdefault(target, Overlaps()).receive(first, first + entry["body_received"],
-                                                                    life - 1 if refused else life)
+            again = overlaps.setdefault(target, Overlaps()).receive(first, first + entry["body_received"], life, refused)
             for blamed, count in again.items():
                 if blamed == life:
                     self.unprovoked += count
