@@ -252,12 +252,22 @@ class Run:
         if "cannot be written" not in shown.out + shown.err:
             raise Problem(f"bitsq daemon status does not say that the store cannot be written: {shown}")
 
+    def reconnect(self):
+        """Memory may have run out for the connection of the caller, who makes another one then."""
+        try:
+            self.daemon.bus.get("Version")
+        except BusError as error:
+            if self.fault.kind != MEMORY or error.name != "Disconnected":
+                raise
+            self.daemon.reconnect()
+
     def check_alive(self):
         """After the fault: still at work, healed, and able to take a job."""
         if self.has_ended():
             if self.fault.kind != MEMORY and self.fault.phase not in ("start", "shutdown"):
                 raise Problem(f"the daemon ended with {self.ended}")
             return
+        self.reconnect()
         poll(lambda: self.daemon.bus.get("Degraded") == [], lambda: f"Degraded ends: {self.daemon.bus.get('Degraded')}", 30)
         if self.fault.kind != MEMORY:
             self.daemon.bus.manager("Reload")

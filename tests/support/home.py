@@ -199,6 +199,10 @@ class Daemon:
     def restart(self):
         self.start()
 
+    def reconnect(self):
+        self._forget_bus()
+        poll(self.is_ready, lambda: f"the daemon can be called\n{self.home.logs()}")
+
     def _forget_bus(self):
         if self._bus is not None:
             self._bus.close()
