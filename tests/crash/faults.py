@@ -149,6 +149,11 @@ class Run:
         self.add_several("two", "three")
         self.add("four", 0, key="k2")
 
+    def act_connect(self):
+        """A caller that comes while the fault is there."""
+        self.daemon.reconnect()
+        self.add("late", 3000)
+
     def prepare_transfer(self):
         self.add("large", 60_000)  # the server takes its time with Create-Session: the rest is within act_transfer()
 
